@@ -1,0 +1,1 @@
+"""Files of named tensors; knows nothing of what they mean."""

@@ -1,0 +1,1 @@
+"""Words and sizes become what the network is told."""

@@ -1,0 +1,1 @@
+"""One file per family: the facts that tensor names and shapes cannot tell."""

@@ -1,0 +1,1 @@
+"""A Request becomes a Plan, the Plan becomes pictures."""

@@ -1,0 +1,1 @@
+"""Denoiser and prompts become one denoise function."""

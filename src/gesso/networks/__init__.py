@@ -1,0 +1,1 @@
+"""The neural networks; attribute names are the checkpoint file's names."""

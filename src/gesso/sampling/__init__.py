@@ -1,0 +1,1 @@
+"""The mathematics of noise levels; has never heard of a network."""

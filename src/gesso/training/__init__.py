@@ -1,0 +1,1 @@
+"""A model learns to paint what it is shown."""
