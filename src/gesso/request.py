@@ -1,0 +1,114 @@
+"""The Request: everything that decides the pixels, apart from the model file.
+
+The command line, Python and HTTP are three ways to fill in the same Request. `None` means "the model's own
+choice"; the plan replaces every None, and that resolved request is what a picture carries.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+__all__ = ["GuidanceShape", "MicroConditions", "Refiner", "Request", "Size", "Source"]
+
+
+def _read_size(value: object) -> object:
+    """Accept "1024x768" and "1024" beside a pair of integers."""
+    if isinstance(value, str):
+        width, _, height = value.lower().replace("×", "x").partition("x")
+        return (width.strip(), (height or width).strip())
+    return value
+
+
+Side = Annotated[int, Field(ge=8, le=16384)]
+Size = Annotated[tuple[Side, Side], BeforeValidator(_read_size)]
+"""Width and height in pixels, also written "1024x768"."""
+
+PortablePath = Annotated[Path, PlainSerializer(lambda path: path.as_posix(), return_type=str)]
+
+
+class Part(BaseModel):
+    """Plain data: frozen, and a misspelt field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Source(Part):
+    """A picture to start from (img2img)."""
+
+    image: PortablePath
+    """The picture file."""
+    strength: float = Field(default=0.75, gt=0.0, le=1.0)
+    """How much is painted anew: the share of the steps that run. 1 keeps nothing but the size."""
+
+
+class Refiner(Part):
+    """A second model that takes over the same denoising run near its end."""
+
+    model: PortablePath
+    """The refiner's checkpoint file."""
+    start: float = Field(default=0.8, gt=0.0, lt=1.0)
+    """Share of the trained noise range the base model covers before the refiner takes over."""
+
+
+class GuidanceShape(Part):
+    """How classifier-free guidance is applied beyond its scale."""
+
+    rescale: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the contrast brought back to the prompted estimate's (Lin et al. 2023); 0 is off."""
+    interval: tuple[float, float] = (0.0, 1.0)
+    """Guide only between these shares of the run (Kynkäänniemi et al. 2024); outside it scale is 1."""
+
+
+class MicroConditions(Part):
+    """What SDXL is told about the size, crop and quality of its training pictures."""
+
+    original_size: Size | None = None
+    """Size of the imagined original, width x height; the picture's size unless given."""
+    crop: tuple[int, int] = (0, 0)
+    """Left and top of the imagined crop, pixels."""
+    target_size: Size | None = None
+    """Size of the imagined target, width x height; the picture's size unless given."""
+    aesthetic: float = 6.0
+    """The refiner's aesthetic score for the prompt, about 1 to 10."""
+    negative_aesthetic: float = 2.5
+    """The refiner's aesthetic score for the negative prompt."""
+
+
+class Request(Part):
+    """One ask for pictures."""
+
+    prompt: str = ""
+    """What to paint. `(word:1.2)` weighs, `BREAK` starts a new window of tokens."""
+    negative: str = ""
+    """What to keep away from."""
+    size: Size | None = None
+    """Width x height in pixels, multiples of 8."""
+    seed: int | None = Field(default=None, ge=0, lt=2**64)
+    """Seed of the first picture; picture i has seed + i. Drawn at random unless given."""
+    count: int = Field(default=1, ge=1, le=1000)
+    """How many pictures."""
+    steps: int | None = Field(default=None, ge=1, le=1000)
+    """Planned denoising steps."""
+    sampler: str | None = None
+    """How the noise is removed, such as euler or dpmpp_2m."""
+    schedule: str | None = None
+    """Which noise levels are visited, such as karras or normal."""
+    cfg: float | None = Field(default=None, ge=0.0, le=100.0)
+    """Classifier-free guidance scale; 1 follows the prompt alone at half the cost."""
+    sampler_options: dict[str, float | str] = Field(default_factory=dict)
+    """The sampler's own settings by name, such as eta or churn."""
+    sigmas: tuple[float, ...] | None = None
+    """An explicit list of falling noise levels, instead of schedule and steps."""
+    clip_skip: int | None = Field(default=None, ge=1, le=24)
+    """Which layer of the text encoder from its end is used; 1 is the last."""
+    noise: Literal["cpu", "cuda"] = "cpu"
+    """Which random stream: the CPU's, or the one CUDA devices draw (computed on any device)."""
+    guidance: GuidanceShape = GuidanceShape()
+    """How guidance is applied beyond its scale."""
+    micro: MicroConditions = MicroConditions()
+    """SDXL's size, crop and quality conditions."""
+    source: Source | None = None
+    """A picture to start from."""
+    refiner: Refiner | None = None
+    """A second model that takes over near the end."""
