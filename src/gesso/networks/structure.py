@@ -1,0 +1,80 @@
+"""Building layers from the tensors a file has: their names and shapes say what to build.
+
+Every network here takes `shapes`, the file's tensor names (relative to the network) and sizes, and makes
+exactly the layers that those tensors fill. A narrower, shallower or pruned model needs no other code.
+"""
+
+from collections.abc import Mapping
+from math import prod
+
+import torch
+from torch import nn
+
+from gesso.errors import TensorMismatch
+
+__all__ = ["Shapes", "conv", "count", "embedding", "group_norm", "layer_norm", "linear", "parameter", "under"]
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def under(shapes: Shapes, prefix: str) -> Shapes:
+    """The tensors whose names start with a prefix, named without it."""
+    return {name[len(prefix) :]: shape for name, shape in shapes.items() if name.startswith(prefix)}
+
+
+def count(shapes: Shapes, prefix: str) -> int:
+    """How many numbered members a list has: one more than the highest i in `prefix.i.`, 0 if none."""
+    start = f"{prefix}."
+    indices = (name[len(start) :].partition(".")[0] for name in shapes if name.startswith(start))
+    return max((int(index) + 1 for index in indices if index.isdecimal()), default=0)
+
+
+def size(shapes: Shapes, name: str, ndim: int) -> tuple[int, ...]:
+    """The shape of one tensor.
+
+    Raises:
+        TensorMismatch: it is not there, or has another number of dimensions.
+    """
+    shape = shapes.get(name)
+    if shape is None:
+        raise TensorMismatch(f"the network must have the tensor {name}, however: it is missing")
+    if len(shape) != ndim or not prod(shape):
+        raise TensorMismatch(f"{name} must have {ndim} dimensions, however: its shape is {tuple(shape)}")
+    return tuple(shape)
+
+
+def conv(shapes: Shapes, name: str, *, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
+    """A 2-D convolution that keeps the picture's size unless told otherwise."""
+    out, inp, kernel, _ = size(shapes, f"{name}.weight", 4)
+    margin = kernel // 2 if padding is None else padding
+    return nn.Conv2d(inp, out, kernel, stride, margin, bias=f"{name}.bias" in shapes)
+
+
+def linear(shapes: Shapes, name: str) -> nn.Linear:
+    """A linear layer."""
+    out, inp = size(shapes, f"{name}.weight", 2)
+    return nn.Linear(inp, out, bias=f"{name}.bias" in shapes)
+
+
+def embedding(shapes: Shapes, name: str) -> nn.Embedding:
+    """A table of vectors."""
+    rows, width = size(shapes, f"{name}.weight", 2)
+    return nn.Embedding(rows, width)
+
+
+def group_norm(shapes: Shapes, name: str, eps: float) -> nn.GroupNorm:
+    """Group normalisation over 32 groups; a width that 32 does not divide gets the most groups that do."""
+    (width,) = size(shapes, f"{name}.weight", 1)
+    groups = next(n for n in range(min(32, width), 0, -1) if width % n == 0)
+    return nn.GroupNorm(groups, width, eps)
+
+
+def layer_norm(shapes: Shapes, name: str) -> nn.LayerNorm:
+    """Layer normalisation."""
+    (width,) = size(shapes, f"{name}.weight", 1)
+    return nn.LayerNorm(width)
+
+
+def parameter(shapes: Shapes, name: str, ndim: int) -> nn.Parameter:
+    """A weight that belongs to no layer."""
+    return nn.Parameter(torch.empty(size(shapes, name, ndim)))
