@@ -1,0 +1,53 @@
+"""What kind of file this is, told from its first bytes, never from its name."""
+
+from gesso.checkpoint.entry import Header, Source
+from gesso.checkpoint.safetensors_header import read_safetensors
+from gesso.errors import BrokenFile
+
+__all__ = ["read_header"]
+
+LARGE_FILE_POINTER = b"version https://git-lfs"
+WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<body", b"<script")
+FOREIGN = {
+    b"GGUF": "GGUF (quantised)",
+    b"\x1f\x8b": "gzip",
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"\x89HDF": "HDF5 (Keras)",
+}
+
+
+def read_header(source: Source) -> Header:
+    """Read the header of whichever container this is.
+
+    Raises:
+        BrokenFile: it is none, or a broken one.
+        UnsafeFile: a pickle whose tensors could only be had by running its code.
+    """
+    if source.size == 0:
+        raise BrokenFile("a checkpoint must hold tensors, however: the file is empty (0 bytes)")
+    start = source.read(0, min(source.size, 512), "the first bytes")
+    _refuse_stand_ins(start)
+    return read_safetensors(source)
+
+
+def _refuse_stand_ins(start: bytes) -> None:
+    """Things that are saved under a checkpoint's name by mistake."""
+    if start.startswith(LARGE_FILE_POINTER):
+        raise BrokenFile(
+            "a checkpoint must hold tensors, however: this is a git-LFS pointer, not the file it stands for",
+            hint="fetch the file itself: git lfs pull",
+        )
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(WEB_PAGES):
+        raise BrokenFile(
+            "a checkpoint must hold tensors, however: this is an HTML page",
+            hint="the download link led to a web page, perhaps one asking to log in",
+        )
+    for magic, kind in FOREIGN.items():
+        if start.startswith(magic):
+            raise BrokenFile(f"a checkpoint must be .safetensors or a torch pickle, however: this is {kind}")
+    if all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in start):
+        shown = start[:40].decode("ascii")
+        raise BrokenFile(f"a checkpoint must hold tensors, however: this is plain text, {shown!r}")

@@ -1,0 +1,107 @@
+"""Tensors that are the file's own bytes, mapped into memory and read when first touched."""
+
+import mmap
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gesso.checkpoint.entry import ITEM_SIZES, Entry
+from gesso.errors import BrokenFile, CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = ["TORCH_NAMES", "mapped"]
+
+TORCH_NAMES = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "U32": "uint32",
+    "I32": "int32",
+    "U64": "uint64",
+    "I64": "int64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F64": "float64",
+    "C64": "complex64",
+    "C128": "complex128",
+}
+"""What torch calls each dtype."""
+
+
+def mapped(
+    entries: Iterable[tuple[str, Entry]],
+    sizes: Mapping[Path, int],
+    *,
+    dtype: "torch.dtype | None" = None,
+    device: "torch.device | str | None" = None,
+) -> Iterator[tuple[str, "Tensor"]]:
+    """Tensors in file order, each valid for as long as it is kept.
+
+    Args:
+        entries: what to read.
+        sizes: the length in bytes that each file had when its header was checked.
+        dtype: what floating-point tensors become; None leaves them.
+        device: where they go; None leaves them mapped.
+    """
+    ordered = sorted(entries, key=lambda item: (item[1].path, item[1].start, item[0]))
+    for path, group in groupby(ordered, key=lambda item: item[1].path):
+        pages = _map(path, sizes[path])
+        for name, entry in group:
+            tensor = _view(pages, entry)
+            moved = tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
+            if moved is not tensor:
+                del tensor
+                _forget(pages, entry)
+            yield name, moved
+
+
+def _map(path: Path, size: int) -> mmap.mmap:
+    """A private mapping: writes to it stay in memory and never reach the file."""
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, 2) != size:
+                raise BrokenFile(f"{path} must not change after it was opened, however: its length did")
+            if not hasattr(mmap, "MAP_PRIVATE"):
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            # Without NORESERVE a file larger than memory would be refused although it is never written to.
+            flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
+            return mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    except OSError as error:
+        raise CheckpointError(f"{path} must be readable, however: {error.strerror}") from None
+
+
+def _view(pages: mmap.mmap, entry: Entry) -> "Tensor":
+    import torch
+
+    dtype: torch.dtype = getattr(torch, TORCH_NAMES[entry.dtype])
+    if not entry.span:
+        return torch.empty(entry.shape, dtype=dtype)
+    count = entry.end - entry.start
+    flat = torch.frombuffer(pages, dtype=torch.uint8, count=count, offset=entry.start)
+    if entry.start % min(ITEM_SIZES[entry.dtype], 8):
+        # Numbers at odd addresses are slow or fatal on some machines.
+        flat = flat.clone()
+    flat = flat.view(dtype)
+    return flat.view(entry.shape) if entry.strides is None else flat.as_strided(entry.shape, entry.strides)
+
+
+def _forget(pages: mmap.mmap, entry: Entry) -> None:
+    """Let the pages go that only this tensor used, so that converted weights are not resident twice."""
+    if not hasattr(pages, "madvise") or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    first = -(-entry.start // mmap.PAGESIZE) * mmap.PAGESIZE
+    last = entry.end // mmap.PAGESIZE * mmap.PAGESIZE
+    if last > first:
+        pages.madvise(mmap.MADV_DONTNEED, first, last - first)
