@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from gesso.networks.structure import Shapes, conv, count, group_norm, under
 
@@ -47,8 +47,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         """The block's output, of the same size in pixels."""
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(functional.silu(self.norm1(x)))
+        h = self.conv2(functional.silu(self.norm2(h)))
         return (x if self.nin_shortcut is None else self.nin_shortcut(x)) + h
 
 
@@ -67,7 +67,7 @@ class Attention(nn.Module):
         """The same picture, informed by all of itself."""
         h = self.norm(x)
         q, k, v = (part(h).flatten(2).transpose(1, 2).unsqueeze(1) for part in (self.q, self.k, self.v))
-        seen = F.scaled_dot_product_attention(q, k, v)
+        seen = functional.scaled_dot_product_attention(q, k, v)
         return x + self.proj_out(seen.squeeze(1).transpose(1, 2).unflatten(2, x.shape[-2:]))
 
 
@@ -97,7 +97,7 @@ class Downsample(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
         """The picture at half its size."""
-        return self.conv(F.pad(x, (0, 1, 0, 1)))
+        return self.conv(functional.pad(x, (0, 1, 0, 1)))
 
 
 class Upsample(nn.Module):
@@ -109,7 +109,7 @@ class Upsample(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
         """The picture at twice its size."""
-        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
 class Level(nn.Module):
@@ -149,7 +149,7 @@ class Encoder(nn.Module):
         x = self.conv_in(pixels)
         for level in self.down:
             x = level(x)
-        return self.conv_out(F.silu(self.norm_out(self.mid(x))))
+        return self.conv_out(functional.silu(self.norm_out(self.mid(x))))
 
 
 class Decoder(nn.Module):
@@ -170,7 +170,7 @@ class Decoder(nn.Module):
         # the file counts levels from the most pixels, the decoder starts from the fewest
         for level in reversed(self.up):
             x = level(x)
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return self.conv_out(functional.silu(self.norm_out(x)))
 
 
 class Autoencoder(nn.Module):

@@ -1,0 +1,191 @@
+"""The UNet: from noisy latents, a time and a context to a prediction; one network for every family.
+
+Source: Ho et al. 2020, "Denoising Diffusion Probabilistic Models", appendix B; Rombach et al. 2022,
+"High-Resolution Image Synthesis with Latent Diffusion Models"; Podell et al. 2023, "SDXL" (the vector
+condition and uneven depths); layer names and sizes from the checkpoints' `model.diffusion_model.` tensors.
+
+Words of the file: `input_blocks` lead down to few pixels and many channels, `middle_block` works there,
+`output_blocks` lead up again, each given what the input block of its size left. A block is a list of
+layers. `in_layers`, `emb_layers`, `out_layers` are a residual block's halves and where time enters it,
+`op` is the convolution that halves the size, `label_emb` takes the vector condition.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gesso.errors import TensorMismatch, Unsupported
+from gesso.networks.attention import Heads, SpatialTransformer
+from gesso.networks.embeddings import sinusoids
+from gesso.networks.structure import Shapes, conv, count, group_norm, linear, under
+
+__all__ = ["Downsample", "ResBlock", "UNet", "Upsample"]
+
+EPS = 1e-5
+
+
+class ResBlock(nn.Module):
+    """Two normalised convolutions with the time added between them, around which the input is added."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__()
+        self.in_layers = nn.Sequential(
+            group_norm(shapes, "in_layers.0", EPS), nn.SiLU(), conv(shapes, "in_layers.2")
+        )
+        self.emb_layers = nn.Sequential(nn.SiLU(), linear(shapes, "emb_layers.1"))
+        # index 2 was a dropout in the code that wrote the files
+        self.out_layers = nn.Sequential(
+            group_norm(shapes, "out_layers.0", EPS), nn.SiLU(), nn.Identity(), conv(shapes, "out_layers.3")
+        )
+        around = "skip_connection"
+        self.skip_connection = conv(shapes, around) if f"{around}.weight" in shapes else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b d h w"]:
+        """The block's output, of the same size in pixels."""
+        h = self.in_layers(x) + self.emb_layers(emb)[:, :, None, None]
+        return self.skip_connection(x) + self.out_layers(h)
+
+
+class Downsample(nn.Module):
+    """Half the size."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__()
+        self.op = conv(shapes, "op", stride=2)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+        """The picture at half its size, rounded up."""
+        return self.op(x)
+
+
+class Upsample(nn.Module):
+    """Twice the size, or one less where the input block of that size was odd."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__()
+        self.conv = conv(shapes, "conv")
+
+    def forward(self, x: Float[Tensor, "b c h w"], size: tuple[int, ...]) -> Float[Tensor, "b c h2 w2"]:
+        """The picture at the given height and width."""
+        return self.conv(functional.interpolate(x, size=size, mode="nearest"))
+
+
+class Block(nn.ModuleList):
+    """A list of layers, each given what its kind needs; a list of none passes its input on."""
+
+    def __init__(self, shapes: Shapes, name: str, heads: Heads) -> None:
+        inside = under(shapes, f"{name}.")
+        layers = range(count(shapes, name))
+        super().__init__(layer(inside, str(i), heads) for i in layers)
+
+    def forward(self, x: Tensor, emb: Tensor, context: Tensor, size: tuple[int, ...]) -> Tensor:
+        """The block's output.
+
+        Args:
+            x: [b c h w].
+            emb: the time and the vector condition, embedded, [b e].
+            context: [b n d].
+            size: height and width to arrive at where the block leads up.
+        """
+        for part in self:
+            if isinstance(part, ResBlock):
+                x = part(x, emb)
+            elif isinstance(part, SpatialTransformer):
+                x = part(x, context)
+            elif isinstance(part, Upsample):
+                x = part(x, size)
+            else:
+                x = part(x)
+        return x
+
+
+def layer(shapes: Shapes, name: str, heads: Heads) -> nn.Module:
+    """The layer that a numbered member of a block is, told by the tensors it has.
+
+    Raises:
+        TensorMismatch: no kind of layer has these tensors.
+    """
+    inside = under(shapes, f"{name}.")
+    if "in_layers.0.weight" in inside:
+        return ResBlock(inside)
+    if "transformer_blocks.0.norm1.weight" in inside:
+        return SpatialTransformer(inside, heads)
+    if "op.weight" in inside:
+        return Downsample(inside)
+    if "conv.weight" in inside:
+        return Upsample(inside)
+    if "weight" in inside:
+        return conv(shapes, name)
+    raise TensorMismatch(f"layer {name} of a UNet block must be of a known kind, however: it has {[*inside]}")
+
+
+def embed(shapes: Shapes, name: str) -> nn.Sequential:
+    """Two linear layers, numbered as in the file."""
+    return nn.Sequential(linear(shapes, f"{name}.0"), nn.SiLU(), linear(shapes, f"{name}.2"))
+
+
+class UNet(nn.Module):
+    """The network of every Stable Diffusion family, as wide, deep and pruned as the file's tensors.
+
+    Args:
+        shapes: names and sizes relative to the network (`input_blocks.0.0.weight`, ...).
+        heads: width to number of attention heads.
+
+    Raises:
+        TensorMismatch: these tensors are not those of a UNet; names the first that contradicts.
+    """
+
+    def __init__(self, shapes: Shapes, heads: Heads) -> None:
+        super().__init__()
+        inputs, outputs = count(shapes, "input_blocks"), count(shapes, "output_blocks")
+        if inputs != outputs:
+            raise TensorMismatch(
+                f"every input block must meet an output block, however: {inputs} and {outputs}"
+            )
+        self.time_embed = embed(shapes, "time_embed")
+        # the file wraps the two linear layers once more
+        vector = "label_emb.0"
+        self.label_emb = nn.Sequential(embed(shapes, vector)) if f"{vector}.0.weight" in shapes else None
+        self.input_blocks = nn.ModuleList(Block(shapes, f"input_blocks.{i}", heads) for i in range(inputs))
+        self.middle_block = Block(shapes, "middle_block", heads)
+        self.output_blocks = nn.ModuleList(Block(shapes, f"output_blocks.{i}", heads) for i in range(outputs))
+        self.out = nn.Sequential(group_norm(shapes, "out.0", EPS), nn.SiLU(), conv(shapes, "out.2"))
+        self.time_width = shapes["time_embed.0.weight"][1]
+
+    def forward(
+        self,
+        x: Float[Tensor, "b c h w"],
+        t: Float[Tensor, " b"],
+        context: Float[Tensor, "b n d"],
+        vector: Float[Tensor, "b v"] | None = None,
+    ) -> Float[Tensor, "b o h w"]:
+        """What the network predicts: noise, velocity or the clean picture, as the file was trained.
+
+        Args:
+            x: noisy latents, scaled for the network, with any concatenated condition after them.
+            t: network time, 0 to 999.
+            context: the prompt's tokens.
+            vector: the pooled condition of families that have one.
+        """
+        emb = self.embedded(x, t, vector)
+        skips: list[Tensor] = []
+        for block in self.input_blocks:
+            x = block(x, emb, context, x.shape[-2:])
+            skips.append(x)
+        x = self.middle_block(x, emb, context, x.shape[-2:])
+        for block in self.output_blocks:
+            x = torch.cat((x, skips.pop()), dim=1)
+            x = block(x, emb, context, skips[-1].shape[-2:] if skips else x.shape[-2:])
+        return self.out(x)
+
+    def embedded(
+        self, x: Float[Tensor, "b c h w"], t: Float[Tensor, " b"], vector: Float[Tensor, "b v"] | None
+    ) -> Float[Tensor, "b e"]:
+        """The time, and the vector condition if the network has one, as one embedding."""
+        emb = self.time_embed(sinusoids(t, self.time_width).to(x.dtype))
+        if self.label_emb is None:
+            return emb
+        if vector is None:
+            raise Unsupported("this network must be given a vector condition, however: there is none")
+        return emb + self.label_emb(vector)
