@@ -5,15 +5,19 @@ choice"; the plan replaces every None, and that resolved request is what a pictu
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 __all__ = ["GuidanceShape", "MicroConditions", "Refiner", "Request", "Size", "Source"]
 
 
 def _read_size(value: object) -> object:
     """Accept "1024x768" and "1024" beside a pair of integers."""
+    if isinstance(value, list) and len(cast(list[object], value)) == 1:
+        value = cast(list[object], value)[0]
+    if isinstance(value, int):
+        return (value, value)
     if isinstance(value, str):
         width, _, height = value.lower().replace("×", "x").partition("x")
         return (width.strip(), (height or width).strip())
@@ -41,6 +45,11 @@ class Source(Part):
     strength: float = Field(default=0.75, gt=0.0, le=1.0)
     """How much is painted anew: the share of the steps that run. 1 keeps nothing but the size."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: object) -> object:
+        return {"image": value} if isinstance(value, str | Path) else value
+
 
 class Refiner(Part):
     """A second model that takes over the same denoising run near its end."""
@@ -49,6 +58,11 @@ class Refiner(Part):
     """The refiner's checkpoint file."""
     start: float = Field(default=0.8, gt=0.0, lt=1.0)
     """Share of the trained noise range the base model covers before the refiner takes over."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: object) -> object:
+        return {"model": value} if isinstance(value, str | Path) else value
 
 
 class GuidanceShape(Part):

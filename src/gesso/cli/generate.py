@@ -1,0 +1,96 @@
+"""`gesso generate`: paint pictures from words."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import CliImplicitFlag, CliPositionalArg
+
+from gesso.cli.progress import follow
+from gesso.errors import RequestError
+from gesso.request import Refiner, Request, Source
+
+__all__ = ["Generate"]
+
+
+class Generate(Request):
+    """Paint pictures from words with a checkpoint file (without one, with the built-in checkpoint)."""
+
+    prompt: CliPositionalArg[str] = ""
+    """What to paint. `(word:1.2)` weighs, `BREAK` starts a new window of tokens."""
+    model: Annotated[Path | None, Field(validation_alias=AliasChoices("m", "model"))] = None
+    """The checkpoint file."""
+    image: Path | None = None
+    """A picture to start from: short for --source.image."""
+    strength: float | None = Field(default=None, gt=0.0, le=1.0)
+    """How much of it is painted anew: short for --source.strength."""
+    refiner_from: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Where the refiner takes over: short for --refiner.start."""
+    out: Path = Path("pictures")
+    """Folder for the pictures, or a file name ending in .png, .jpg or .webp."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    dtype: str = "auto"
+    """auto, float32, bfloat16 or float16."""
+    prediction: str | None = None
+    """What the network predicts, where the file's own evidence must be overruled: epsilon, v, x0, edm."""
+    vae: Path | None = None
+    """A file whose autoencoder is used instead."""
+    ema: CliImplicitFlag[bool] = False
+    """Use a training checkpoint's averaged weights."""
+    json_output: Annotated[CliImplicitFlag[bool], Field(validation_alias="json")] = False
+    """Print what was painted as JSON."""
+    dry_run: CliImplicitFlag[bool] = False
+    """Print the plan with an estimate of time and memory; paint nothing."""
+
+    def request(self) -> Request:
+        """The request alone, with the short forms put where they belong."""
+        fields = {name: getattr(self, name) for name in Request.model_fields}
+        if self.image is not None:
+            fields["source"] = Source(image=self.image)
+        if self.strength is not None:
+            fields["source"] = _with(fields["source"], "strength", self.strength, "--strength", "--image")
+        if self.refiner_from is not None:
+            fields["refiner"] = _with(
+                fields["refiner"], "start", self.refiner_from, "--refiner-from", "--refiner"
+            )
+        return Request(**fields)
+
+    def cli_cmd(self) -> None:
+        """Paint, or print the plan."""
+        request = self.request()
+        if self.dry_run:
+            self._print_plan(request)
+            return
+        from gesso.generation.generate import generate
+        from gesso.model import load
+
+        with follow(quiet=self.json_output) as progress:
+            progress.loading(self.model)
+            model = load(
+                self.model,
+                device=self.device,
+                dtype=self.dtype,
+                prediction=self.prediction,
+                vae=self.vae,
+                ema=self.ema,
+            )
+            files = progress.painting(generate(model, request), model, self.out)
+        if self.json_output:
+            sys.stdout.write(json.dumps(files, indent=2) + "\n")
+
+    def _print_plan(self, request: Request) -> None:
+        from gesso.generation.estimate import estimate
+
+        found = estimate(
+            self.model, request, device=self.device, dtype=self.dtype, prediction=self.prediction
+        )
+        sys.stdout.write((found.model_dump_json(indent=2) if self.json_output else found.text()) + "\n")
+
+
+def _with(part: Source | Refiner | None, field: str, value: float, flag: str, needs: str) -> object:
+    if part is None:
+        raise RequestError(f"{flag} must come with {needs}, however: it was given alone")
+    return part.model_copy(update={field: value})

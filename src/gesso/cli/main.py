@@ -1,0 +1,91 @@
+"""The command table, and how errors become exit codes."""
+
+import sys
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict
+
+from gesso.cli.generate import Generate
+from gesso.cli.inspect import Inspect
+from gesso.cli.replay import Replay
+from gesso.errors import (
+    AdapterError,
+    Cancelled,
+    CheckpointError,
+    GessoError,
+    RequestError,
+    ResourceError,
+    Unsupported,
+)
+
+__all__ = ["EXIT_CODES", "Gesso", "main"]
+
+EXIT_CODES: tuple[tuple[type[GessoError], int], ...] = (
+    (Unsupported, 4),
+    (AdapterError, 4),
+    (RequestError, 2),
+    (CheckpointError, 3),
+    (ResourceError, 5),
+    (Cancelled, 130),
+)
+"""The first class that fits decides: 2 usage, 3 bad file, 4 does not fit the family, 5 resources, 130 cancelled."""
+
+
+class Gesso(BaseSettings):
+    """gesso paints with any Stable Diffusion checkpoint: one file in, pictures out, offline."""
+
+    model_config = SettingsConfigDict(
+        cli_prog_name="gesso",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        use_attribute_docstrings=True,
+    )
+
+    generate: CliSubCommand[Generate]
+    """Paint pictures from words."""
+    inspect: CliSubCommand[Inspect]
+    """Say what a checkpoint file is, and why."""
+    replay: CliSubCommand[Replay]
+    """Paint a picture again from what it carries."""
+
+    def cli_cmd(self) -> None:
+        """Run the chosen command."""
+        CliApp.run_subcommand(self)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; returns the exit code."""
+    try:
+        CliApp.run(Gesso, cli_args=sys.argv[1:] if arguments is None else arguments)
+    except ValidationError as error:
+        return _usage(error)
+    except GessoError as error:
+        return _refused(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("gesso: cancelled\n")
+        return 130
+    except SystemExit as leaving:
+        return _code(leaving)
+    return 0
+
+
+def _code(leaving: SystemExit) -> int:
+    if isinstance(leaving.code, str):
+        sys.stderr.write(f"gesso: {leaving.code}\n")
+        return 2
+    return leaving.code or 0
+
+
+def _refused(error: GessoError) -> int:
+    sys.stderr.write(f"gesso: {error}\n")
+    if error.hint:
+        sys.stderr.write(f"       {error.hint}\n")
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+
+
+def _usage(error: ValidationError) -> int:
+    for each in error.errors():
+        names = [str(part).replace("_", "-") for part in each["loc"][1:] if isinstance(part, str)]
+        sys.stderr.write(f"gesso: --{'.'.join(names)}: {each['msg']}, however: {each['input']!r}\n")
+    return 2

@@ -1,0 +1,96 @@
+"""What the terminal shows while pictures are painted."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
+from gesso.generation.result import save
+from gesso.model import Model
+
+__all__ = ["Pace", "Painting", "follow"]
+
+
+class Pace:
+    """How long the rest will take, from what steps and decodings took so far.
+
+    A first decoding has not been seen yet, so it is taken to last as long as two steps.
+    """
+
+    def __init__(self, clock: float) -> None:
+        self.last = clock
+        self.steps = 0
+        self.stepping = 0.0
+        self.decodings = 0
+        self.decoding = 0.0
+
+    def stepped(self, clock: float) -> None:
+        """One step is done."""
+        self.steps, self.stepping, self.last = self.steps + 1, self.stepping + clock - self.last, clock
+
+    def decoded(self, clock: float) -> None:
+        """One picture is decoded."""
+        self.decodings, self.decoding, self.last = self.decodings + 1, self.decoding + clock - self.last, clock
+
+    def left(self, steps: int, pictures: int) -> float:
+        """Seconds for that many more steps and pictures."""
+        step = self.stepping / max(1, self.steps)
+        decode = self.decoding / self.decodings if self.decodings else 2 * step
+        return steps * step + pictures * decode
+
+
+class Painting:
+    """A progress line on the terminal's error stream."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self.progress = progress
+        self.task = task
+
+    def loading(self, path: Path | None) -> None:
+        """The checkpoint is being read."""
+        name = path.name if path else "the built-in checkpoint"
+        self.progress.update(self.task, description=f"loading {name}", total=None)
+
+    def painting(self, events: Iterator[Event], model: Model, out: Path) -> list[dict[str, object]]:
+        """Follow a generation to its end and save its pictures as they are finished.
+
+        Returns:
+            For every picture its file, seed and size.
+        """
+        files: list[dict[str, object]] = []
+        pace, count = Pace(time.perf_counter()), 1
+        for event in events:
+            match event:
+                case Planned(plan):
+                    pace, count = Pace(time.perf_counter()), plan.request.count
+                    self.progress.update(self.task, description="painting", total=plan.steps, left="")
+                case Stepped(picture=picture, done=done, total=total):
+                    pace.stepped(time.perf_counter())
+                    left = pace.left(total - done, count - picture)
+                    self.progress.update(self.task, completed=done, left=f"{left:.0f} s left")
+                case Painted(image=image, request=request):
+                    path = save(image, request, model, out)
+                    pace.decoded(time.perf_counter())
+                    files.append({"file": str(path), "seed": request.seed, "size": request.size})
+                    self.progress.console.print(str(path), highlight=False, soft_wrap=True)
+                case Finished(result):
+                    for note in result.notes:
+                        self.progress.console.print(f"note: {note}", highlight=False)
+        return files
+
+
+@contextmanager
+def follow(*, quiet: bool = False) -> Iterator[Painting]:
+    """Show progress on the error stream while the block runs."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total}"),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True, quiet=quiet), transient=True) as progress:
+        yield Painting(progress, progress.add_task("starting", total=None, left=""))

@@ -1,0 +1,1 @@
+"""Conditions: a request's words, sizes and pictures as one model is told of them."""

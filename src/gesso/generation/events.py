@@ -1,0 +1,62 @@
+"""What happens while pictures are painted, in order: Planned, Stepped …, Painted …, Finished."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+
+from gesso.generation.plan import Plan
+from gesso.generation.result import Result
+from gesso.request import Request
+from gesso.sampling.samplers import Step
+
+__all__ = ["Event", "Finished", "Painted", "Planned", "Stepped"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The request was understood and its words encoded; painting begins."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """One step of one picture is done.
+
+    Args:
+        picture: which picture, from 0.
+        done: steps done of all pictures.
+        total: steps of all pictures.
+        step: the sampler's step, with the noisy latents and their clean estimate.
+        preview: makes a small picture of the clean estimate, when called before the next event is asked for.
+    """
+
+    picture: int
+    done: int
+    total: int
+    step: Step
+    preview: Callable[[], Image.Image]
+
+
+@dataclass(frozen=True)
+class Painted:
+    """One picture is finished.
+
+    Args:
+        request: what would paint this very picture alone.
+    """
+
+    picture: int
+    image: Image.Image
+    request: Request
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All pictures are finished."""
+
+    result: Result
+
+
+Event = Planned | Stepped | Painted | Finished

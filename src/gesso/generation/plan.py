@@ -1,0 +1,179 @@
+"""The Plan: what a request comes to on a given model. Pure, tensor-free, printable."""
+
+import secrets
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Literal
+
+from gesso.errors import RequestError, Unsupported
+from gesso.families.identify import Identity
+from gesso.request import Request
+from gesso.sampling.levels import NoiseLevels
+from gesso.sampling.samplers import Sigmas, evaluations, sampler_options
+from gesso.sampling.schedules import schedule
+
+__all__ = ["Pass", "Plan", "plan", "resolved"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One stretch of denoising with one model.
+
+    Args:
+        model: whose networks do it.
+        sigmas: noise levels from first to last.
+        sampler: its name.
+        options: its settings.
+        cfg: guidance scale.
+        rescale: 0…1, how much contrast is taken back.
+        guided: noise levels between which guidance is applied.
+    """
+
+    model: Literal["base", "refiner"]
+    sigmas: Sigmas
+    sampler: str
+    options: dict[str, float | str]
+    cfg: float
+    rescale: float
+    guided: tuple[float, float]
+
+    @property
+    def steps(self) -> int:
+        """Steps of the sampler."""
+        return len(self.sigmas) - 1
+
+    @property
+    def evaluations(self) -> int:
+        """Rows of latents the network denoises for one picture; guidance doubles them."""
+        calls = evaluations(self.sampler, self.steps)
+        if self.cfg == 1.0:
+            return calls
+        inside = sum(self.guided[0] <= sigma <= self.guided[1] for sigma in self.sigmas[:-1])
+        return calls + round(calls * inside / max(1, self.steps))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request comes to: the same request with nothing left open, and the passes that carry it out.
+
+    Args:
+        request: with every None replaced.
+        passes: in order; each goes on from where the one before stopped.
+        latent: height and width in latent cells.
+    """
+
+    request: Request
+    passes: tuple[Pass, ...]
+    latent: tuple[int, int]
+
+    @property
+    def steps(self) -> int:
+        """Sampler steps of all pictures."""
+        return self.request.count * sum(each.steps for each in self.passes)
+
+    @property
+    def evaluations(self) -> int:
+        """Rows of latents the networks denoise for all pictures."""
+        return self.request.count * sum(each.evaluations for each in self.passes)
+
+
+def plan(request: Request, identity: Identity, levels: NoiseLevels, factor: int) -> Plan:
+    """Turn a request into passes over noise levels.
+
+    Args:
+        levels: the model's noise levels.
+        factor: pixels along the side of a latent cell.
+
+    Raises:
+        RequestError: the request contradicts itself.
+        UnknownName: no such sampler, schedule or option.
+    """
+    full = resolved(request, identity, factor)
+    sigmas = _sigmas(full, identity, levels)
+    if full.source is not None:
+        kept = max(1, int((len(sigmas) - 1) * full.source.strength))
+        sigmas = sigmas[len(sigmas) - 1 - kept :]
+    assert full.size is not None
+    width, height = full.size
+    return Plan(full, _passes(full, sigmas, levels), (height // factor, width // factor))
+
+
+def resolved(request: Request, identity: Identity, factor: int) -> Request:
+    """The request with every None replaced by the model's own choice.
+
+    Raises:
+        RequestError: the size does not fit the model's grid, or fields contradict one another.
+    """
+    defaults = identity.facts.defaults
+    _must_agree(request, identity)
+    size = request.size or defaults.size
+    if size[0] % factor or size[1] % factor:
+        raise RequestError(f"width and height must be multiples of {factor}, however: {size[0]}x{size[1]}")
+    explicit = request.sigmas
+    filled = {
+        "size": size,
+        "seed": secrets.randbelow(2**32) if request.seed is None else request.seed,
+        "steps": len(explicit) - 1 if explicit else request.steps or defaults.steps,
+        "sampler": request.sampler or defaults.sampler,
+        "schedule": None if explicit else request.schedule or defaults.schedule,
+        "cfg": defaults.cfg if request.cfg is None else request.cfg,
+        "sampler_options": sampler_options(request.sampler or defaults.sampler, request.sampler_options),
+    }
+    return request.model_copy(update=filled)
+
+
+def _must_agree(request: Request, identity: Identity) -> None:
+    if request.sigmas is not None:
+        _must_fall(request.sigmas)
+        if request.schedule is not None or request.steps is not None:
+            raise RequestError("sigmas replace schedule and steps, however: both were given")
+    start, stop = request.guidance.interval
+    if not 0.0 <= start <= stop <= 1.0:
+        raise RequestError(f"guidance.interval must rise within 0…1, however: {start} to {stop}")
+    if request.refiner is not None and identity.family.scalars != 6:
+        raise Unsupported(f"a refiner must follow an SDXL base model, however: this is {identity.name}")
+
+
+def _must_fall(sigmas: Sigmas) -> None:
+    falling = all(a > b for a, b in zip(sigmas, sigmas[1:], strict=False))
+    if len(sigmas) < 2 or not falling or sigmas[-1] < 0.0 or not all(map(isfinite, sigmas)):
+        raise RequestError(f"sigmas must be two or more falling numbers ≥ 0, however: {list(sigmas)}")
+
+
+def _sigmas(request: Request, identity: Identity, levels: NoiseLevels) -> Sigmas:
+    if request.sigmas is not None:
+        return request.sigmas
+    assert request.schedule is not None
+    assert request.steps is not None
+    return schedule(request.schedule, levels, request.steps, table=identity.family.name)
+
+
+def _passes(request: Request, sigmas: Sigmas, levels: NoiseLevels) -> tuple[Pass, ...]:
+    if request.refiner is None:
+        return (_pass("base", request, sigmas, sigmas),)
+    # Base and refiner share one run: the base stops with noise left, the refiner goes on from there.
+    switch = (1.0 - request.refiner.start) * levels.t_max
+    first = next((i for i, sigma in enumerate(sigmas[:-1]) if levels.t(sigma) < switch), len(sigmas) - 1)
+    cuts: tuple[tuple[Literal["base", "refiner"], Sigmas], ...] = (
+        ("base", sigmas[: first + 1]),
+        ("refiner", sigmas[first:]),
+    )
+    return tuple(_pass(name, request, part, sigmas) for name, part in cuts if len(part) > 1)
+
+
+def _pass(name: Literal["base", "refiner"], request: Request, part: Sigmas, whole: Sigmas) -> Pass:
+    assert request.sampler is not None
+    assert request.cfg is not None
+    start, stop = request.guidance.interval
+    steps = len(whole) - 1
+    highest = inf if start == 0.0 else whole[round(start * steps)]
+    lowest = 0.0 if stop == 1.0 else whole[round(stop * steps)]
+    return Pass(
+        model=name,
+        sigmas=part,
+        sampler=request.sampler,
+        options=dict(request.sampler_options),
+        cfg=request.cfg,
+        rescale=request.guidance.rescale,
+        guided=(lowest, highest),
+    )
