@@ -95,8 +95,8 @@ def dpmpp_sde(
         eta: share of the noise that is fresh, 0…1; 0 is deterministic.
         s_noise: standard deviation of the fresh noise.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, algorithm 1 (r = ½) with the noise of its appendix A; k-diffusion,
-    sampling.py, sample_dpmpp_sde.
+    Source: Lu et al. 2022, arXiv:2211.01095, algorithm 1 (r = ½) with the noise of its appendix A;
+    k-diffusion, sampling.py, sample_dpmpp_sde.
     """
     for index, sigma, sigma_next in intervals(sigmas):
         denoised = estimate = denoise(x, sigma)
@@ -132,7 +132,7 @@ def dpmpp_2m(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise) -> Iter
         yield Step(index, sigma_next, x, denoised)
 
 
-def dpmpp_2m_sde(  # noqa: PLR0913 - four of them are every sampler's
+def dpmpp_2m_sde(
     denoise: Denoise,
     x: Latents,
     sigmas: Sigmas,

@@ -13,7 +13,7 @@ from typing import Literal
 from gesso.errors import RequestError, UnknownName
 from gesso.sampling.levels import NoiseLevels, Sigmas
 
-__all__ = ["SCHEDULES", "Schedule", "explicit", "schedule"]
+__all__ = ["SCHEDULES", "Schedule", "explicit", "karras_between", "schedule"]
 
 Schedule = Callable[[NoiseLevels, int], Sigmas]
 """(levels, steps) → steps + 1 noise standard deviations, falling, the last 0."""
@@ -58,8 +58,15 @@ def karras(levels: NoiseLevels, steps: int, *, rho: float = 7.0) -> Sigmas:
 
     Source: Karras et al. 2022, arXiv:2206.00364, eq. 5.
     """
-    high, low = levels.sigma_max ** (1 / rho), levels.sigma_min ** (1 / rho)
-    return _ended(root**rho for root in _linspace(high, low, _checked(steps)))
+    return _ended(karras_between(levels.sigma_max, levels.sigma_min, _checked(steps), rho))
+
+
+def karras_between(high: float, low: float, count: int, rho: float = 7.0) -> list[float]:
+    """Levels evenly spaced in σ^(1/ρ), both ends included.
+
+    Source: Karras et al. 2022, arXiv:2206.00364, eq. 5.
+    """
+    return [root**rho for root in _linspace(high ** (1 / rho), low ** (1 / rho), count)]
 
 
 def exponential(levels: NoiseLevels, steps: int) -> Sigmas:
