@@ -1,0 +1,50 @@
+# Each target sets itself up: a virtual environment in .venv, filled with pip, made anew when its list changes.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: demo test check format parity bench clean
+
+demo: .venv/.core  ## paint with the built-in checkpoint and print where
+	$(BIN)/gesso generate "three strawberries in the grass" --count 4 --seed 1 --out pictures
+
+test: .venv/.dev  ## everything that runs in minutes, without a GPU and without full-size files
+	$(BIN)/pytest -m "not weights and not gpu" --cov --cov-report=term:skip-covered
+
+check: .venv/.dev  ## format, lint, types, layers, duplication, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(BIN)/pylint src benchmarks studies --disable=all --enable=duplicate-code --score=n
+	$(BIN)/typos
+
+format: .venv/.dev  ## put the code into the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+parity: .venv/.oracle  ## full-size random checkpoints against diffusers and transformers (an hour, 24 GiB)
+	nice $(BIN)/python -m benchmarks.parity
+
+bench: .venv/.oracle  ## import, load, memory and step time beside diffusers, in turn
+	nice $(BIN)/python -m benchmarks.peers
+
+.venv/bin/pip:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gesso needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+
+.venv/.core: .venv/bin/pip pyproject.toml constraints.txt
+	$(INSTALL) --editable .
+	touch $@
+
+.venv/.dev: .venv/.core
+	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+.venv/.oracle: .venv/.dev
+	$(INSTALL) --editable ".[oracle]"
+	touch $@
+
+clean:  ## remove what the targets above made
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .coverage
