@@ -2,6 +2,7 @@
 
 from gesso.checkpoint.entry import Header, Source
 from gesso.checkpoint.safetensors_header import read_safetensors
+from gesso.checkpoint.unpickle import is_legacy, read_legacy, read_zip
 from gesso.errors import BrokenFile
 
 __all__ = ["read_header"]
@@ -29,7 +30,20 @@ def read_header(source: Source) -> Header:
     if source.size == 0:
         raise BrokenFile("a checkpoint must hold tensors, however: the file is empty (0 bytes)")
     start = source.read(0, min(source.size, 512), "the first bytes")
+    if start.startswith(b"PK"):
+        return read_zip(source)
+    if is_legacy(start):
+        return read_legacy(source)
     _refuse_stand_ins(start)
+    if start[257:262] == b"ustar":
+        raise BrokenFile(
+            "a checkpoint must be .safetensors or a torch pickle, however: this is a tar archive",
+            hint="unpack it, or save it again with torch 0.2 or newer",
+        )
+    if start[:1] == b"\x80" and start[8:9] != b"{":
+        raise BrokenFile(
+            "a pickle must be one that torch.save wrote, however: torch's magic number is missing"
+        )
     return read_safetensors(source)
 
 

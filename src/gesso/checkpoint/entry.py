@@ -1,14 +1,14 @@
 """Where one tensor lies in a file: the common currency of every container."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 from gesso.errors import BrokenFile
 
-__all__ = ["ITEM_SIZES", "Entry", "Header", "Source", "check_shape"]
+__all__ = ["ITEM_SIZES", "TORCH_NAMES", "Entry", "Header", "Source", "brief", "check_shape"]
 
 ITEM_SIZES: Mapping[str, int] = {
     **dict.fromkeys(("BOOL", "U8", "I8"), 1),
@@ -19,6 +19,30 @@ ITEM_SIZES: Mapping[str, int] = {
     "C128": 16,
 }
 """Bytes per number. Source: the safetensors format; C128 only occurs in pickles."""
+
+TORCH_NAMES: Mapping[str, str] = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "U32": "uint32",
+    "I32": "int32",
+    "U64": "uint64",
+    "I64": "int64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F64": "float64",
+    "C64": "complex64",
+    "C128": "complex128",
+}
+"""What torch calls each dtype."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +64,31 @@ class Entry:
     strides: tuple[int, ...] | None = None
 
     @property
+    def count(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    @property
     def span(self) -> int:
         """How many numbers lie between the first and the last, both included; 0 for an empty tensor."""
         if 0 in self.shape:
             return 0
         if self.strides is None:
-            return math.prod(self.shape)
+            return self.count
         return 1 + sum((size - 1) * step for size, step in zip(self.shape, self.strides, strict=True))
 
     @property
     def end(self) -> int:
         """The byte after its last."""
         return self.start + self.span * ITEM_SIZES[self.dtype]
+
+    def row_major(self) -> Self:
+        """The same, with its strides forgotten where they say no more than its shape."""
+        step, plain = 1, True
+        for size, found in zip(reversed(self.shape), reversed(self.strides or ()), strict=False):
+            plain = plain and (size == 1 or found == step)
+            step *= size
+        return replace(self, strides=None) if plain or 0 in self.shape else self
 
     def reshaped(self, shape: tuple[int, ...]) -> Self:
         """The same numbers with axes of size 1 added to or taken from the end."""
@@ -73,6 +110,7 @@ class Header:
         metadata: text beside the tensors.
         extras: numbers and text found beside the tensors of a training checkpoint (epoch, global_step).
         imports: names of the Python objects a pickle asked for; none of them was imported.
+        unsafe: names under which there is not a tensor but a call, which was not made, and what it calls.
     """
 
     container: str
@@ -80,6 +118,7 @@ class Header:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     extras: Mapping[str, object] = field(default_factory=dict[str, object])
     imports: tuple[str, ...] = ()
+    unsafe: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Source:
@@ -121,14 +160,29 @@ def check_shape(name: str, shape: object) -> tuple[int, ...]:
         BrokenFile: not a list of whole numbers, negative, or beyond any memory.
     """
     if not isinstance(shape, list | tuple):
-        raise BrokenFile(f"the shape of {name!r} must be a list, however: {type(shape).__name__}")
-    sizes: list[int] = []
-    for size in shape:
+        raise BrokenFile(f"the shape of {name!r} must be a list, however: {brief(shape)}")
+    sizes = cast("Sequence[object]", shape)
+    if len(sizes) > 64:
+        raise BrokenFile(f"the shape of {name!r} must have at most 64 axes, however: {len(sizes)}")
+    checked: list[int] = []
+    for size in sizes:
         if type(size) is not int or size < 0:
-            raise BrokenFile(
-                f"the shape of {name!r} must be whole numbers from 0, however: {str(size)[:40]!r}"
-            )
-        sizes.append(size)
-    if len(sizes) > 64 or math.prod(size for size in sizes if size) >= 2**60:
-        raise BrokenFile(f"the shape of {name!r} must fit into memory, however: {str(sizes)[:80]}")
-    return tuple(sizes)
+            raise BrokenFile(f"the shape of {name!r} must be whole numbers from 0, however: {brief(size)}")
+        checked.append(size)
+    if math.prod(size for size in checked if size) >= 2**60:
+        raise BrokenFile(f"the shape of {name!r} must fit into memory, however: {brief(checked)}")
+    return tuple(checked)
+
+
+def brief(value: object) -> str:
+    """A value from a file in a few words; a hostile one may be endless or nested without end."""
+    if isinstance(value, int):
+        return str(value) if abs(value) < 1 << 64 else "a number over 64 bits"
+    if isinstance(value, str):
+        return repr(value[:40])
+    if isinstance(value, float | None):
+        return repr(value)
+    if isinstance(value, list) and len(cast("list[object]", value)) <= 4:
+        inner = (brief(x) if isinstance(x, int) else type(x).__name__ for x in cast("list[object]", value))
+        return f"[{', '.join(inner)}]"
+    return type(value).__name__

@@ -10,7 +10,7 @@ from gesso.checkpoint.container import read_header
 from gesso.checkpoint.entry import Entry, Header, Source
 from gesso.checkpoint.mapped import mapped
 from gesso.checkpoint.shapes import Shapes
-from gesso.errors import CheckpointError, TensorMismatch
+from gesso.errors import CheckpointError, TensorMismatch, UnsafeFile
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +104,7 @@ class Checkpoint:
 
         Raises:
             TensorMismatch: a name is not in the file.
+            UnsafeFile: under a name there is not a tensor but a call.
             BrokenFile: the file was changed since it was opened.
         """
         entries = [(name, self._entry(name)) for name in names]
@@ -125,4 +126,8 @@ class Checkpoint:
         try:
             return self.header.entries[name]
         except KeyError:
+            if name in self.header.unsafe:
+                raise UnsafeFile(
+                    f"{name!r} must be a tensor, however: it would be made by {self.header.unsafe[name]!r}"
+                ) from None
             raise TensorMismatch(f"{name!r} must be in {self.path.name}, however: it is not") from None

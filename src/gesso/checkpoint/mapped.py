@@ -6,38 +6,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gesso.checkpoint.entry import ITEM_SIZES, Entry
+from gesso.checkpoint.entry import ITEM_SIZES, TORCH_NAMES, Entry
 from gesso.errors import BrokenFile, CheckpointError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["TORCH_NAMES", "mapped"]
-
-TORCH_NAMES = {
-    "BOOL": "bool",
-    "U8": "uint8",
-    "I8": "int8",
-    "U16": "uint16",
-    "I16": "int16",
-    "U32": "uint32",
-    "I32": "int32",
-    "U64": "uint64",
-    "I64": "int64",
-    "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2",
-    "F8_E8M0": "float8_e8m0fnu",
-    "F8_E4M3FNUZ": "float8_e4m3fnuz",
-    "F8_E5M2FNUZ": "float8_e5m2fnuz",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "F32": "float32",
-    "F64": "float64",
-    "C64": "complex64",
-    "C128": "complex128",
-}
-"""What torch calls each dtype."""
+__all__ = ["mapped"]
 
 
 def mapped(

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import cast
 
-from gesso.checkpoint.entry import ITEM_SIZES, Entry, Header, Source, check_shape
+from gesso.checkpoint.entry import ITEM_SIZES, Entry, Header, Source, brief, check_shape
 from gesso.errors import BrokenFile
 
 __all__ = ["read_safetensors"]
@@ -88,7 +88,7 @@ def _entry(source: Source, name: str, described: object, body: int) -> Entry:
             raise BrokenFile(f"{name!r} must have a {key}, however: it is missing")
     dtype = fields["dtype"]
     if not isinstance(dtype, str) or dtype not in ITEM_SIZES:
-        raise BrokenFile(f"the dtype of {name!r} must be a known one, however: {str(dtype)[:40]!r}")
+        raise BrokenFile(f"the dtype of {name!r} must be a known one, however: {brief(dtype)}")
     shape = check_shape(name, fields["shape"])
     start, end = _offsets(name, fields["data_offsets"])
     need = math.prod(shape) * ITEM_SIZES[dtype]
@@ -103,11 +103,11 @@ def _entry(source: Source, name: str, described: object, body: int) -> Entry:
 def _offsets(name: str, found: object) -> tuple[int, int]:
     numbers = cast("list[object]", found) if isinstance(found, list) else []
     if len(numbers) != 2:
-        raise BrokenFile(f"the data_offsets of {name!r} must be two numbers, however: {str(found)[:40]}")
+        raise BrokenFile(f"the data_offsets of {name!r} must be two numbers, however: {brief(found)}")
     start, end = numbers
     if type(start) is not int or type(end) is not int or not 0 <= start <= end:
         raise BrokenFile(
-            f"the data_offsets of {name!r} must be two rising whole numbers, however: {str(found)[:60]}"
+            f"the data_offsets of {name!r} must be two rising whole numbers, however: {brief(found)}"
         )
     return start, end
 

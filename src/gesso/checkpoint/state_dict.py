@@ -1,0 +1,89 @@
+"""The tensors in what a training program saved, whatever it wrapped around them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from gesso.checkpoint.pickle_machine import Inert
+from gesso.checkpoint.torch_pickle import StoredTensor
+from gesso.errors import BrokenFile, UnsafeFile
+
+__all__ = ["Found", "find_tensors"]
+
+WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "module", "network", "weights")
+"""Names under which trainers keep the tensors: Lightning, torch examples, BasicSR, timm, DeepSpeed."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The tensors by name, the plain values beside them, and the calls that stand in a tensor's place."""
+
+    imports: tuple[str, ...]
+    tensors: dict[str, StoredTensor] = field(default_factory=dict[str, StoredTensor])
+    extras: dict[str, object] = field(default_factory=dict[str, object])
+    unsafe: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def find_tensors(root: object, imports: tuple[str, ...]) -> Found:
+    """Look through the wrappers.
+
+    Args:
+        root: what the pickle holds.
+        imports: the names it asked for.
+
+    Raises:
+        UnsafeFile: there are no tensors except behind calls.
+        BrokenFile: there are none at all.
+    """
+    found = Found(imports)
+    # Wrappers nest two or three deep; a hostile pickle may contain itself.
+    for _ in range(5):
+        items = _items(root)
+        _sort(items, found)
+        inner = next((name for name in WRAPPERS if _items(items.get(name))), None)
+        if inner is None or found.tensors:
+            break
+        root = items[inner]
+    if not found.tensors:
+        _refuse(root, found)
+    return found
+
+
+def _items(value: object) -> Mapping[object, object]:
+    if isinstance(value, Inert):
+        return value.entries
+    return cast("dict[object, object]", value) if isinstance(value, dict) else {}
+
+
+def _sort(items: Mapping[object, object], found: Found) -> None:
+    for name, value in items.items():
+        if not isinstance(name, str):
+            continue
+        if isinstance(value, StoredTensor):
+            found.tensors[_checked(name)] = value
+        elif isinstance(value, Inert) and "." in name:
+            found.unsafe[name] = value.name
+        elif isinstance(value, str | int | float | bool) and _printable(value):
+            found.extras[name] = value
+
+
+def _checked(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise BrokenFile(f"names must be text, however: {name!r} is not") from None
+    return name
+
+
+def _printable(value: str | int | float) -> bool:
+    return len(value) < 10_000 if isinstance(value, str) else isinstance(value, float) or abs(value) < 1 << 64
+
+
+def _refuse(root: object, found: Found) -> None:
+    blame = root.name if isinstance(root, Inert) else next(iter(found.unsafe.values()), "")
+    if blame:
+        raise UnsafeFile(
+            f"tensors must be readable without running code, however: they would be made by {blame[:80]!r}",
+            hint="ask for the file as .safetensors, or save its state_dict() alone",
+        )
+    raise BrokenFile("a checkpoint must hold tensors, however: the pickle has none in any known place")
