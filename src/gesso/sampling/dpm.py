@@ -95,7 +95,7 @@ def dpmpp_sde(
         eta: share of the noise that is fresh, 0…1; 0 is deterministic.
         s_noise: standard deviation of the fresh noise.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, algorithm 1 (r = ½) with the noise of its appendix A;
+    Source: Lu et al. 2022, arXiv:2211.01095, algorithm 1 (r = ½), for the reversed process as in
     k-diffusion, sampling.py, sample_dpmpp_sde.
     """
     for index, sigma, sigma_next in intervals(sigmas):
@@ -153,7 +153,7 @@ def dpmpp_2m_sde(
         s_noise: standard deviation of the fresh noise.
         solver_type: how the slope of the clean estimate is weighted.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, appendix A (SDE-DPM-Solver++(2M)); eta and "heun" as in
+    Source: Lu et al. 2022, arXiv:2211.01095, SDE-DPM-Solver++(2M); eta and "heun" as in
     k-diffusion, sampling.py, sample_dpmpp_2m_sde.
     """
     past, h_past = None, 0.0
@@ -176,8 +176,8 @@ def dpmpp_3m_sde(
 ) -> Iterator[Step]:
     """A parabola through the last three clean estimates, with fresh noise. A call a step.
 
-    Source: k-diffusion, sampling.py, sample_dpmpp_3m_sde: Lu et al. 2022, arXiv:2211.01095, section 4.2
-    and appendix A, carried to third order.
+    Source: k-diffusion, sampling.py, sample_dpmpp_3m_sde: Lu et al. 2022, arXiv:2211.01095,
+    SDE-DPM-Solver++ carried to third order.
     """
     past: list[tuple[float, Latents]] = []
     for index, sigma, sigma_next in intervals(sigmas):
@@ -220,6 +220,6 @@ def _log_step(sigma: float, sigma_next: float) -> float:
 def _fresh(sigma: float, sigma_next: float, eta: float) -> float:
     """Standard deviation of the noise that the reversed process adds over one step.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, appendix A, with the noise term scaled by eta.
+    Source: Lu et al. 2022, arXiv:2211.01095, SDE-DPM-Solver++, with the noise term scaled by eta.
     """
     return sigma_next * math.sqrt(1 - (sigma_next / sigma) ** (2 * eta))

@@ -14,7 +14,7 @@ ADAMS_BASHFORTH = (
     (23 / 12, -16 / 12, 5 / 12),
     (55 / 24, -59 / 24, 37 / 24, -9 / 24),
 )
-"""Weights of the latest slope, the one before …; source: Liu et al. 2022, arXiv:2202.09778, eq. 12."""
+"""Weights of the latest slope, the one before …; source: Liu et al. 2022, arXiv:2202.09778, its multistep."""
 
 
 def ipndm(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: int = 4) -> Iterator[Step]:
@@ -27,8 +27,8 @@ def ipndm(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: 
         noise: not used.
         order: how many slopes are looked back on, 1…4.
 
-    Source: Zhang & Chen 2023, arXiv:2204.13902, section 4 ("iPNDM"), after Liu et al. 2022,
-    arXiv:2202.09778, eq. 12.
+    Source: Zhang & Chen 2023, arXiv:2204.13902 (iPNDM), after the linear multistep part of Liu et al.
+    2022, arXiv:2202.09778.
     """
     del noise
     past: list[Latents] = []
@@ -40,7 +40,7 @@ def ipndm(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: 
 
 
 def plms(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise) -> Iterator[Step]:
-    """iPNDM whose first step looks at both its ends. A call a step and one more.
+    """The same, but its first step looks at both its ends. A call a step and one more.
 
     Source: Liu et al. 2022, arXiv:2202.09778, algorithm 2 with the start of CompVis/stable-diffusion,
     ldm/models/diffusion/plms.py ("pseudo improved Euler").

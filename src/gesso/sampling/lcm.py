@@ -18,7 +18,7 @@ def lcm(
 
     The paper's boundary factors differ from (0, 1) by less than 1e-5 above t = 15 and are left out.
 
-    Source: Luo et al. 2023, arXiv:2310.04378, algorithm 3, with x scaled by 1/√ᾱ.
+    Source: Luo et al. 2023, arXiv:2310.04378, multistep sampling, with x scaled by 1/√ᾱ.
     """
     for index, sigma, sigma_next in intervals(sigmas):
         denoised = x = denoise(x, sigma)
@@ -41,7 +41,8 @@ def tcd(
             Diffusion's levels, which every published model of this kind was distilled from.
         s_noise: standard deviation of the fresh noise.
 
-    Source: Zheng et al. 2024, arXiv:2402.19159, section 4.3 and algorithm 2, as in diffusers' TCDScheduler.
+    Source: Zheng et al. 2024, arXiv:2402.19159, strategic stochastic sampling, as in diffusers'
+    TCDScheduler.
     """
     levels = _stable_diffusion()
     for index, sigma, sigma_next in intervals(sigmas):

@@ -47,8 +47,8 @@ def deis(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: i
         noise: not used.
         order: how many slopes are looked back on, ≥ 1; 3 is the paper's most.
 
-    Source: Zhang & Chen 2023, arXiv:2204.13902, eq. 15 with the polynomial in ln ρ ("ρAB" variant in log ρ),
-    as in diffusers' DEISMultistepScheduler.
+    Source: Zhang & Chen 2023, arXiv:2204.13902, ρAB with the polynomial in ln ρ, ρ being our σ, as in
+    diffusers' DEISMultistepScheduler.
     """
     del noise
     past: list[tuple[float, Latents]] = []

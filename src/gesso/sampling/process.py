@@ -16,8 +16,8 @@ def toward(x: Latents, denoised: Latents, ratio: float) -> Latents:
         denoised: the clean estimate.
         ratio: new σ over old σ; 0 gives the clean estimate itself.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, eq. 4 (DPM-Solver++-1) in σ; the same as Euler's step of Karras
-    et al. 2022, arXiv:2206.00364, eq. 1 and as DDIM.
+    Source: Lu et al. 2022, arXiv:2211.01095, DPM-Solver++ of first order, in σ; it is also Euler's step of
+    Karras et al. 2022, arXiv:2206.00364, and DDIM's.
     """
     return denoised + ratio * (x - denoised)
 

@@ -24,8 +24,8 @@ class Restarts:
         restart_high: σ to go back to; the nearest of the schedule's is taken.
         s_noise: standard deviation of the added noise.
 
-    Source: Xu et al. 2023, arXiv:2306.14878, table 3 (Stable Diffusion), as simplified in AUTOMATIC1111
-    webui, modules/sd_samplers_extra.py.
+    Source: Xu et al. 2023, arXiv:2306.14878; the defaults are those of AUTOMATIC1111 webui,
+    modules/sd_samplers_extra.py, for 20 to 35 steps.
     """
 
     restart_times: int = 1

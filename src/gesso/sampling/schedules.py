@@ -66,14 +66,15 @@ def karras_between(high: float, low: float, count: int, rho: float = 7.0) -> lis
 
     Source: Karras et al. 2022, arXiv:2206.00364, eq. 5.
     """
-    return [root**rho for root in _linspace(high ** (1 / rho), low ** (1 / rho), count)]
+    inner = _linspace(high ** (1 / rho), low ** (1 / rho), count)[1:-1]
+    return [high, *(root**rho for root in inner), *([low] if count > 1 else [])]
 
 
 def exponential(levels: NoiseLevels, steps: int) -> Sigmas:
     """Noise levels evenly spaced in ln σ: each step removes the same share of the noise.
 
     Source: k-diffusion, sampling.py, get_sigmas_exponential; λ-uniform steps of Lu et al. 2022,
-    arXiv:2206.00927, section 3.4.
+    arXiv:2206.00927, step sizes.
     """
     logs = _linspace(math.log(levels.sigma_max), math.log(levels.sigma_min), _checked(steps))
     return _ended(math.exp(log) for log in logs)
@@ -114,7 +115,7 @@ def beta(levels: NoiseLevels, steps: int, *, alpha: float = 0.6, beta: float = 0
         alpha: > 0; less puts more steps at the end, where detail is made.
         beta: > 0; less puts more steps at the start, where layout is made.
 
-    Source: Lee et al. 2024, arXiv:2407.12173, section 4, as in ComfyUI, comfy/samplers.py, beta_scheduler.
+    Source: Lee et al. 2024, arXiv:2407.12173, as in ComfyUI, comfy/samplers.py, beta_scheduler.
     """
     from scipy.special import betaincinv
 
@@ -157,7 +158,7 @@ def align_your_steps(levels: NoiseLevels, steps: int, *, table: Literal["sd1", "
 def kl_optimal(levels: NoiseLevels, steps: int) -> Sigmas:
     """Noise levels evenly spaced in arctan σ.
 
-    Source: Sabour et al. 2024, arXiv:2404.14507, section 3.1: the closed form for Gaussian data.
+    Source: Sabour et al. 2024, arXiv:2404.14507: the closed form for Gaussian data.
     """
     angles = _linspace(math.atan(levels.sigma_max), math.atan(levels.sigma_min), _checked(steps))
     return _ended(math.tan(angle) for angle in angles)

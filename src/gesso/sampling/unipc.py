@@ -37,8 +37,8 @@ def uni_pc(
         variant: the paper's B(h): h, or e^h − 1.
         lower_order_final: look back less in the last steps to 0, which steadies few steps.
 
-    Source: Zhao et al. 2023, arXiv:2302.04867, algorithms 3 and 4 (data prediction, appendix D), as in
-    diffusers' UniPCMultistepScheduler.
+    Source: Zhao et al. 2023, arXiv:2302.04867, algorithms 1 (UniC) and 2 (UniP) in their form for data
+    prediction, as in diffusers' UniPCMultistepScheduler.
     """
     del noise
     past: Past = []
@@ -57,7 +57,7 @@ def uni_pc(
 def _predicted(x: Latents, past: Past, sigma_next: float, variant: Variant) -> Latents:
     """Latents at the next level, from the past alone.
 
-    Source: Zhao et al. 2023, arXiv:2302.04867, eq. 3.
+    Source: Zhao et al. 2023, arXiv:2302.04867, algorithm 2 (UniP).
     """
     sigma, denoised = past[0]
     x = toward(x, denoised, sigma_next / sigma)
@@ -67,7 +67,7 @@ def _predicted(x: Latents, past: Past, sigma_next: float, variant: Variant) -> L
 def _corrected(x: Latents, past: Past, latest: tuple[float, Latents], variant: Variant) -> Latents:
     """Latents at the latest level again, now that the clean estimate there is known.
 
-    Source: Zhao et al. 2023, arXiv:2302.04867, eq. 2.
+    Source: Zhao et al. 2023, arXiv:2302.04867, algorithm 1 (UniC).
     """
     sigma, denoised = past[0]
     x = toward(x, denoised, latest[0] / sigma)
@@ -96,7 +96,7 @@ def _bend(past: Past, others: Past, sigma_next: float, variant: Variant) -> Late
 def _weights(nodes: list[float], h: float, scale: float) -> list[float]:
     """The paper's a: Σₖ aₖ rₖⁱ⁻¹ = i! φᵢ₊₁(−h)·h/B for each i; a single one is fixed to ½.
 
-    Source: Zhao et al. 2023, arXiv:2302.04867, eq. 5 and, for the single one, section 3.4.
+    Source: Zhao et al. 2023, arXiv:2302.04867, theorem 3.1, and for the single one its implementation notes.
     """
     if len(nodes) == 1:
         return [0.5]
