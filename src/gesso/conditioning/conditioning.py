@@ -1,0 +1,58 @@
+"""Conditioning: what the network is told besides the noisy latents and their noise."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Conditioning", "cat"]
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What the network is told.
+
+    Args:
+        context: the words, read by cross-attention.
+        vector: the pooled text, sizes and the like, added to the time embedding.
+        concat: further channels beside the latents (inpainting, instructions, upscaling).
+    """
+
+    context: Float[Tensor, "b n d"]
+    vector: Float[Tensor, "b v"] | None = None
+    concat: Float[Tensor, "b c h w"] | None = None
+
+    def __len__(self) -> int:
+        return self.context.shape[0]
+
+    def to(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> "Conditioning":
+        """The same on another device or in another type."""
+        return self._each(lambda part: part.to(device=device or part.device, dtype=dtype or part.dtype))
+
+    def repeated(self, count: int) -> "Conditioning":
+        """Each row `count` times in a row: the same for that many pictures."""
+        return self._each(lambda part: part.repeat_interleave(count, dim=0))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Conditioning":
+        return Conditioning(
+            change(self.context),
+            None if self.vector is None else change(self.vector),
+            None if self.concat is None else change(self.concat),
+        )
+
+
+def cat(told: Sequence[Conditioning]) -> Conditioning:
+    """One batch of several, in order: they have the same parts, and as many tokens."""
+    return Conditioning(
+        torch.cat([each.context for each in told]),
+        _joined([each.vector for each in told]),
+        _joined([each.concat for each in told]),
+    )
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    present = [part for part in parts if part is not None]
+    assert len(present) in {0, len(parts)}, "conditions of one batch have the same parts"
+    return torch.cat(present) if present else None
