@@ -4,6 +4,7 @@ The command line, Python and HTTP are three ways to fill in the same Request. `N
 choice"; the plan replaces every None, and that resolved request is what a picture carries.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -24,6 +25,17 @@ def _read_size(value: object) -> object:
     return value
 
 
+def _read_option(value: object) -> object:
+    """Numbers and truth values written as text, as a command line gives them."""
+    if isinstance(value, str):
+        try:
+            return cast(object, json.loads(value.lower()))
+        except ValueError:
+            return value
+    return value
+
+
+OptionValue = Annotated[bool | int | float | str, BeforeValidator(_read_option)]
 Side = Annotated[int, Field(ge=8, le=16384)]
 Size = Annotated[tuple[Side, Side], BeforeValidator(_read_size)]
 """Width and height in pixels, also written "1024x768"."""
@@ -110,7 +122,7 @@ class Request(Part):
     """Which noise levels are visited, such as karras or normal."""
     cfg: float | None = Field(default=None, ge=0.0, le=100.0)
     """Classifier-free guidance scale; 1 follows the prompt alone at half the cost."""
-    sampler_options: dict[str, float | str] = Field(default_factory=dict)
+    sampler_options: dict[str, OptionValue] = Field(default_factory=dict[str, OptionValue])
     """The sampler's own settings by name, such as eta or churn."""
     sigmas: tuple[float, ...] | None = None
     """An explicit list of falling noise levels, instead of schedule and steps."""

@@ -28,7 +28,7 @@ EXIT_CODES: tuple[tuple[type[GessoError], int], ...] = (
     (ResourceError, 5),
     (Cancelled, 130),
 )
-"""The first class that fits decides: 2 usage, 3 bad file, 4 does not fit the family, 5 resources, 130 cancelled."""
+"""The first class that fits decides: 2 usage, 3 bad file, 4 wrong family, 5 resources, 130 cancelled."""
 
 
 class Gesso(BaseSettings):

@@ -1,7 +1,7 @@
 """What the terminal shows while pictures are painted."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,11 @@ class Pace:
 
     def decoded(self, clock: float) -> None:
         """One picture is decoded."""
-        self.decodings, self.decoding, self.last = self.decodings + 1, self.decoding + clock - self.last, clock
+        self.decodings, self.decoding, self.last = (
+            self.decodings + 1,
+            self.decoding + clock - self.last,
+            clock,
+        )
 
     def left(self, steps: int, pictures: int) -> float:
         """Seconds for that many more steps and pictures."""
@@ -84,7 +88,7 @@ class Painting:
 
 
 @contextmanager
-def follow(*, quiet: bool = False) -> Iterator[Painting]:
+def follow(*, quiet: bool = False) -> Generator[Painting]:
     """Show progress on the error stream while the block runs."""
     columns = (
         TextColumn("{task.description}"),

@@ -10,21 +10,27 @@ from gesso.checkpoint.shapes import Shapes
 __all__ = ["Account", "account"]
 
 IGNORED: tuple[tuple[str, str], ...] = (
-    (r"(betas|alphas_cumprod(_prev)?|(log_)?(sqrt_)?(one_minus|recip|recipm1)_?\w*|sqrt_alphas_cumprod)", "schedule"),
+    (
+        r"(betas|alphas_cumprod(_prev)?|(log_)?(sqrt_)?(one_minus|recip|recipm1)_?\w*|sqrt_alphas_cumprod)",
+        "schedule",
+    ),
     (r"(posterior_\w+|logvar|lvlb_weights|scale_factor|sigmas|denoiser\.sigmas)", "schedule"),
     (r"model_ema\.\S+", "averaged weights"),
     (r"(first_stage_model\.loss|loss)\.\S+", "training loss"),
     (r"first_stage_model\.(model_ema\S*|global_step)", "training state of the autoencoder"),
     (r"\S*position_ids", "token positions, made anew"),
     (r"\S*\.logit_scale", "contrastive scale, not used for painting"),
-    (r"(cond_stage_model|conditioner\.embedders\.\d)\.(transformer\.)?text_projection(\.weight)?", "unused projection"),
+    (
+        r"(cond_stage_model|conditioner\.embedders\.\d)\.(transformer\.)?text_projection(\.weight)?",
+        "unused projection",
+    ),
     (r"(cond_stage_model|conditioner\.embedders\.\d)\.model\.(visual\.\S+|attn_mask)", "image encoder"),
     (r"(embedding_manager|lora_te_text_model|control_model)\S*", "leftover of another program"),
     (r"(optimizer_states|optimizer|callbacks|lr_schedulers|hyper_parameters)\S*", "training state"),
     (r"(global_step|epoch|state)", "training state"),
     (r"(v_pred|ztsnr|edm_mean|edm_std|edm_vpred\.sigma_(max|min)|scaled_fp8)", "marker"),
 )
-"""Names known to carry nothing a picture needs. Source: features of the field's writers, see docs/checkpoints.md."""
+"""Names that are known to carry nothing a picture needs, each with the reason."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,14 @@ __all__ = ["Decision", "Facts", "Rule", "predictions", "resolve"]
 
 Rule = Literal["user", "metadata", "marker tensors", "probe", "family"]
 
-_METADATA_NAMES = {"v": "v", "v_prediction": "v", "epsilon": "epsilon", "eps": "epsilon", "x0": "x0", "sample": "x0"}
+_METADATA_NAMES = {
+    "v": "v",
+    "v_prediction": "v",
+    "epsilon": "epsilon",
+    "eps": "epsilon",
+    "x0": "x0",
+    "sample": "x0",
+}
 
 PLAYGROUND = LatentSpace(
     scale=0.5, mean=(-1.6574, 1.886, -1.383, 2.5155), std=(8.4927, 5.9022, 6.5498, 5.2299)
@@ -97,7 +104,9 @@ def _prediction(checkpoint: Checkpoint, family: Family, asked: str | None) -> De
     for marker, value in (("edm_vpred.sigma_max", "edm_v"), ("edm_mean", "edm"), ("v_pred", "v")):
         if marker in checkpoint.shapes:
             return Decision(value, "marker tensors", f"{marker} is there")
-    because = "could also be another: loading asks the network" if family.ambiguous else f"every {family.name}"
+    because = (
+        "could also be another: loading asks the network" if family.ambiguous else f"every {family.name}"
+    )
     return Decision(family.prediction, "family", because)
 
 

@@ -1,7 +1,6 @@
 """Family: what one line of models has in common. Plain data; importing it costs nothing."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from gesso.checkpoint.shapes import Shapes
@@ -47,18 +46,20 @@ class TextPart:
         prefix: where its tensors are.
         layer: which hidden state becomes context, counted from the end: -1 the last, -2 the one before.
         normed: whether the final norm is applied to it.
-        pad: token that fills a window: the end token, or id 0.
+        pad: what fills a window: the end token, or this id.
         activation: of the feed-forward layers; shapes do not show it.
         pooled: whether its pooled output joins the vector condition.
+        clip_skip: what a request's clip skip does: go further back, name the layer, or nothing.
     """
 
     name: str
     prefix: str
     layer: int
     normed: bool
-    pad: Literal["end", "zero"]
+    pad: Literal["end"] | int
     activation: Literal["quick_gelu", "gelu"] = "gelu"
     pooled: bool = False
+    clip_skip: Literal["further", "absolute", "never"] = "further"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Family:
         scalars: size conditions appended to the pooled vector: 6 (SDXL), 5 (refiner) or 0.
         ambiguous: whether members differ in prediction type without any trace in names or shapes.
         editions: names of well-known widths and depths, each by its signs; for information only.
+        aligned: which table of align_your_steps was made for it.
         zero_empty: an empty negative prompt is told as zeros.
     """
 
@@ -115,7 +117,7 @@ class Family:
     ambiguous: bool = False
     zero_empty: bool = False
     editions: tuple[Variant, ...] = ()
-    schedules: Mapping[str, str] = field(default_factory=dict[str, str])
+    aligned: Literal["sd1", "sdxl"] = "sd1"
 
     def contradictions(self, shapes: Shapes) -> list[str]:
         """What the header shows against this family, in the order of its signs; empty for a member."""

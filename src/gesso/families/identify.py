@@ -1,7 +1,7 @@
 """Identify: from tensor names and shapes alone, what a file is, why, and what it is not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.layouts import original
@@ -50,7 +50,18 @@ class Identity:
     @property
     def prefixes(self) -> dict[str, str]:
         """Where each part's tensors are."""
-        return part_prefixes(self.checkpoint.shapes, self.text)
+        return part_prefixes(self.text)
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latents, which the UNet gives out."""
+        return self.checkpoint.shapes[f"{UNET}out.2.weight"][0]
+
+    @property
+    def vector_width(self) -> int | None:
+        """Width of the pooled condition beside the time embedding, None without one."""
+        shape = self.checkpoint.shapes.get(f"{UNET}label_emb.0.0.weight")
+        return None if shape is None else shape[1]
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -77,7 +88,7 @@ def identify(
     family = _choose(against, checkpoint, wanted)
     variant = _variant(family, view.shapes)
     text = tuple(_located(part, view.shapes) for part in family.text)
-    prefixes = part_prefixes(view.shapes, text)
+    prefixes = part_prefixes(text)
     pooled = [f"{prefixes[part.name]}{end}" for part in text if part.pooled for end in _PROJECTIONS]
     edition = next((each.name for each in family.editions if _all_hold(each.signs, view.shapes)), "")
     return Identity(
@@ -97,7 +108,7 @@ def identify(
 _PROJECTIONS = ("text_projection", "text_projection.weight")
 
 
-def part_prefixes(shapes: Shapes, text: tuple[TextPart, ...]) -> dict[str, str]:
+def part_prefixes(text: tuple[TextPart, ...]) -> dict[str, str]:
     """Where each part's tensors are in a file of original names."""
     return {"unet": UNET, "vae": "first_stage_model.", **{part.name: part.prefix for part in text}}
 
@@ -108,7 +119,11 @@ def _choose(against: Mapping[str, list[str]], checkpoint: Checkpoint, wanted: st
         members = [family for family in FAMILIES if family.name == wanted and not against[wanted]]
     if members:
         return members[0]
-    nearest = wanted if wanted in against else min(against, key=lambda name: len(against[name]))
+    nearest = (
+        wanted
+        if wanted is not None and wanted in against
+        else min(against, key=lambda name: len(against[name]))
+    )
     raise UnknownFamily(
         f"{checkpoint.path} must show the tensors of a known family, however: the nearest is {nearest}, "
         f"but {against[nearest][0]}",
@@ -119,7 +134,9 @@ def _choose(against: Mapping[str, list[str]], checkpoint: Checkpoint, wanted: st
 def _variant(family: Family, shapes: Shapes) -> Variant:
     found = next((each for each in family.variants if _all_hold(each.signs, shapes)), None)
     if found is None:
-        says = next(say for sign in family.variants[0].signs if (say := sign.contradiction(shapes)) is not None)
+        says = next(
+            say for sign in family.variants[0].signs if (say := sign.contradiction(shapes)) is not None
+        )
         raise UnknownFamily(f"the file must be a known variant of {family.name}, however: {says}")
     return found
 
@@ -137,12 +154,10 @@ def _located(part: TextPart, shapes: Shapes) -> TextPart:
     """
     if part.prefix.endswith(("model.", "transformer.")):
         return part
-    prefix = next((p for p in (f"{part.prefix}transformer.", f"{part.prefix}model.") if shapes.under(p)), None)
+    prefix = next(
+        (p for p in (f"{part.prefix}transformer.", f"{part.prefix}model.") if shapes.under(p)), None
+    )
     if prefix is None:
-        return _at(part, f"{part.prefix}model.", part.layer)
+        return replace(part, prefix=f"{part.prefix}model.")
     layers = shapes.count(f"{prefix}text_model.encoder.layers")
-    return _at(part, prefix, -1 if layers == 23 else part.layer)
-
-
-def _at(part: TextPart, prefix: str, layer: int) -> TextPart:
-    return TextPart(part.name, prefix, layer, part.normed, part.pad, part.activation, part.pooled)
+    return replace(part, prefix=prefix, layer=-1 if layers == 23 else part.layer)

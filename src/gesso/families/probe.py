@@ -17,14 +17,14 @@ def probe_prediction(
 ) -> tuple[str, float]:
     """Show the network pure noise at the last time index and see whether it gives the noise back.
 
-    There an input is nearly all noise, so a network that predicts epsilon answers with nearly its input. One
-    that predicts v answers with nearly the negated picture it imagines, which has little to do with the input.
+    There an input is nearly all noise, so a network that predicts epsilon answers with nearly its input.
+    One that predicts v answers with nearly the negated picture it imagines, which the input hardly shows.
 
     Returns:
         "epsilon" or "v", and the correlation of answer and input, -1…1.
 
-    Source: the idea of asking the network is AUTOMATIC1111's (a forward call at t = 999 for SD 2.x files); the
-    correlation follows from Salimans & Ho 2022, arXiv:2202.00512, section 4: v = α ε - σ x0 with α ≈ 0.07.
+    Source: asking the network is AUTOMATIC1111's idea (a forward call at t = 999 for SD 2.x files); the
+    correlation follows from Salimans & Ho 2022, arXiv:2202.00512, section 4: v = α ε - σ x0, α ≈ 0.07.
     """
     first = shapes[f"{UNET}input_blocks.0.0.weight"]
     context = next(shape for name, shape in shapes.items() if name.endswith(".attn2.to_k.weight"))[-1]

@@ -1,6 +1,6 @@
 """Stable Diffusion 2.x: OpenCLIP ViT-H text, and the models built on its shape.
 
-Source: Stability-AI/stablediffusion configs/stable-diffusion/v2-inference(-v).yaml; ModelSpec 1.0.1 identifiers.
+Source: Stability-AI/stablediffusion, configs/stable-diffusion/v2-inference(-v).yaml; ModelSpec 1.0.1.
 """
 
 from gesso.families.family import Defaults, Family, HeadRule, LatentSpace, TextPart, Variant
@@ -8,7 +8,7 @@ from gesso.families.signs import UNET, has, inputs, lacks, projections, vector
 
 __all__ = ["LOTUS", "SD2", "UNCLIP", "UPSCALER"]
 
-_TEXT = TextPart(name="text", prefix="cond_stage_model.", layer=-2, normed=True, pad="zero")
+_TEXT = TextPart(name="text", prefix="cond_stage_model.", layer=-2, normed=True, pad=0)
 _LATENT = LatentSpace(0.18215)
 _HEADS = HeadRule(width=64)
 _SHAPE = (has(f"{UNET}input_blocks.0.0.weight"), projections(2))

@@ -42,9 +42,16 @@ SDXL = Family(
             normed=False,
             pad="end",
             activation="quick_gelu",
+            clip_skip="absolute",
         ),
         TextPart(
-            name="text_2", prefix="conditioner.embedders.1.", layer=-2, normed=False, pad="zero", pooled=True
+            name="text_2",
+            prefix="conditioner.embedders.1.",
+            layer=-2,
+            normed=False,
+            pad=0,
+            pooled=True,
+            clip_skip="never",
         ),
     ),
     scalars=6,
@@ -77,7 +84,7 @@ SDXL = Family(
         ),
         Variant("2.6B", (has(f"{UNET}output_blocks.8."), has(f"{UNET}middle_block.1.transformer_blocks.9."))),
     ),
-    schedules={"align_your_steps": "sdxl"},
+    aligned="sdxl",
 )
 
 REFINER = Family(
@@ -100,10 +107,16 @@ REFINER = Family(
     defaults=Defaults(size=(1024, 1024), steps=30, cfg=6.0),
     text=(
         TextPart(
-            name="text", prefix="conditioner.embedders.0.", layer=-2, normed=False, pad="zero", pooled=True
+            name="text",
+            prefix="conditioner.embedders.0.",
+            layer=-2,
+            normed=False,
+            pad=0,
+            pooled=True,
+            clip_skip="never",
         ),
     ),
     scalars=5,
     editions=(Variant("2.3B", (has(f"{UNET}middle_block.1.transformer_blocks.3."),)),),
-    schedules={"align_your_steps": "sdxl"},
+    aligned="sdxl",
 )

@@ -1,1 +1,88 @@
 """Conditions: a request's words, sizes and pictures as one model is told of them."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from jaxtyping import Float
+from torch import Tensor
+
+from gesso.conditioning.conditioning import Conditioning
+from gesso.conditioning.encode import Encoded, TextEncoder, Tower, encode
+from gesso.conditioning.prompt import parse
+from gesso.conditioning.sizes import Sizes, size_vector
+from gesso.families.family import TextPart
+from gesso.generation.latents import beside
+from gesso.model import Model
+from gesso.request import Request
+
+__all__ = ["Conditions", "conditions"]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What one model is told.
+
+    Args:
+        negative: None where guidance is off, since it is then never asked for.
+    """
+
+    positive: Conditioning
+    negative: Conditioning | None
+
+
+def conditions(
+    model: Model, request: Request, pixels: Float[Tensor, "1 3 H W"] | None, latent: tuple[int, int]
+) -> Conditions:
+    """Encode a resolved request for one model.
+
+    Args:
+        pixels: the source picture, -1…1, if there is one.
+        latent: height and width in latent cells.
+
+    Raises:
+        RequestError: clip skip asks for a layer that is not there.
+    """
+    towers = [_tower(model, part) for part in model.identity.text]
+    prompts = [parse(request.prompt), parse(request.negative)]
+    skip = request.clip_skip or 1
+    positive, negative = encode(prompts, towers, device=model.device, clip_skip=skip)
+    if model.identity.family.zero_empty and not request.negative.strip():
+        negative = negative.zeroed()
+    concat = beside(model, pixels, latent)
+    micro = request.micro
+    told = _conditioning(model, request, positive, micro.aesthetic, concat)
+    if request.cfg == 1.0:
+        return Conditions(told, None)
+    return Conditions(told, _conditioning(model, request, negative, micro.negative_aesthetic, concat))
+
+
+def _tower(model: Model, part: TextPart) -> Tower:
+    return Tower(
+        encoder=cast(TextEncoder, model.networks[part.name]),
+        layer=part.layer,
+        normed=part.normed,
+        pad=part.pad,
+        pooled=part.pooled,
+        clip_skip=part.clip_skip,
+    )
+
+
+def _conditioning(
+    model: Model, request: Request, encoded: Encoded, aesthetic: float, concat: Tensor | None
+) -> Conditioning:
+    width = model.identity.vector_width
+    if encoded.pooled is None or width is None:
+        return Conditioning(encoded.context, None, concat)
+    return Conditioning(
+        encoded.context, size_vector(encoded.pooled, _sizes(request, aesthetic), width), concat
+    )
+
+
+def _sizes(request: Request, aesthetic: float) -> Sizes:
+    """The request's size conditions, rows before columns."""
+    assert request.size is not None
+    micro = request.micro
+    width, height = micro.original_size or request.size
+    target_width, target_height = micro.target_size or request.size
+    left, top = micro.crop
+    return Sizes((height, width), (target_height, target_width), (top, left), aesthetic)

@@ -23,8 +23,8 @@ from gesso.guidance.classifier_free import classifier_free
 from gesso.model import Model, load
 from gesso.request import Request
 from gesso.runtime.memory import memory_errors
-from gesso.sampling.noise import Noise, make_noise
-from gesso.sampling.samplers import SAMPLERS, Denoise
+from gesso.sampling.noise import SeededNoise
+from gesso.sampling.samplers import Denoise, Noise, sampler
 
 __all__ = ["generate", "make_plan", "paint"]
 
@@ -124,7 +124,7 @@ def _picture(run: Run, picture: int) -> Iterator[Event]:
 def _denoised(run: Run, picture: int, *, wide: bool = False) -> Generator[Event, None, Latents]:
     """All passes of one picture; returns its clean latents."""
     base = run.models["base"]
-    noise = _noise(run.plan.request, picture, base, run.plan.latent)
+    noise = _noise(run.plan, picture, base)
     x = noise.draw() * run.plan.passes[0].sigmas[0]
     if run.source is not None:
         x = x + run.source
@@ -136,11 +136,13 @@ def _denoised(run: Run, picture: int, *, wide: bool = False) -> Generator[Event,
     return x
 
 
-def _noise(full: Request, picture: int, model: Model, latent: tuple[int, int]) -> Noise:
+def _noise(whole: Plan, picture: int, model: Model) -> Noise:
     """The random stream of one picture: its own seed, whatever else is painted beside it."""
+    full = whole.request
     assert full.seed is not None
-    channels = model.identity.latent_channels
-    return make_noise(full.noise, (full.seed + picture,), (channels, *latent), device=model.device)
+    shape = (model.identity.latent_channels, *whole.latent)
+    sigmas = tuple(sigma for each in whole.passes for sigma in each.sigmas)
+    return SeededNoise((full.seed + picture,), shape, sigmas, stream=full.noise, device=model.device)
 
 
 def _guided(run: Run, each: Pass, denoiser: Denoiser) -> Denoise:
@@ -155,7 +157,7 @@ def _steps(
 ) -> Generator[Event, None, Latents]:
     """One pass over its noise levels; returns where it stopped."""
     x, noise = start
-    for step in SAMPLERS[each.sampler](denoise, x, each.sigmas, noise, **each.options):
+    for step in sampler(each.sampler, each.options)(denoise, x, each.sigmas, noise):
         if not torch.isfinite(step.x).all():
             raise NotFinite(f"latents must be finite, however: they overflow at sigma {step.sigma:.3f}")
         x = step.x

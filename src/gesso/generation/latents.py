@@ -1,6 +1,6 @@
 """Pictures to latents and back, and what else the network is shown beside the noisy latents."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import numpy as np
@@ -70,7 +70,7 @@ def decoded(model: Model, latents: Float[Tensor, "1 c h w"]) -> tuple[Image.Imag
 
 
 @contextmanager
-def widened(network: nn.Module) -> Iterator[None]:
+def widened(network: nn.Module) -> Generator[None]:
     """A network in float32 for a while; narrower weights come back exactly as they were."""
     dtype = next(network.parameters()).dtype
     network.float()
@@ -93,8 +93,8 @@ def beside(
 ) -> Float[Tensor, "1 c h w"] | None:
     """What models with more than 4 input channels are shown beside the noisy latents.
 
-    An inpainting model sees a mask (1 everywhere: paint it all) and the latents of the masked picture, which is
-    then plain grey. An instruct model sees the source's latents, unscaled, or zeros without a source.
+    An inpainting model sees a mask (1 everywhere: paint it all) and the latents of the masked picture, which
+    is then plain grey. An instruct model sees the source's latents, unscaled, or zeros without a source.
 
     Source: CompVis-layout inpainting (1 + 4 channels); Brooks et al. 2022, arXiv:2211.09800, section 3.2.
     """

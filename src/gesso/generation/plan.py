@@ -2,15 +2,15 @@
 
 import secrets
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 from typing import Literal
 
 from gesso.errors import RequestError, Unsupported
 from gesso.families.identify import Identity
 from gesso.request import Request
-from gesso.sampling.levels import NoiseLevels
-from gesso.sampling.samplers import Sigmas, evaluations, sampler_options
-from gesso.sampling.schedules import schedule
+from gesso.sampling.levels import NoiseLevels, Sigmas
+from gesso.sampling.samplers import OptionValue, evaluations, options, sampler
+from gesso.sampling.schedules import align_your_steps, explicit, schedule
 
 __all__ = ["Pass", "Plan", "plan", "resolved"]
 
@@ -32,7 +32,7 @@ class Pass:
     model: Literal["base", "refiner"]
     sigmas: Sigmas
     sampler: str
-    options: dict[str, float | str]
+    options: dict[str, OptionValue]
     cfg: float
     rescale: float
     guided: tuple[float, float]
@@ -42,10 +42,15 @@ class Pass:
         """Steps of the sampler."""
         return len(self.sigmas) - 1
 
+    def text(self) -> str:
+        """The pass for reading."""
+        span = f"sigma {self.sigmas[0]:.3f} to {self.sigmas[-1]:.3f}"
+        return f"{self.model}: {self.steps} steps of {self.sampler}, {span}"
+
     @property
     def evaluations(self) -> int:
         """Rows of latents the network denoises for one picture; guidance doubles them."""
-        calls = evaluations(self.sampler, self.steps)
+        calls = evaluations(self.sampler, self.sigmas, self.options)
         if self.cfg == 1.0:
             return calls
         inside = sum(self.guided[0] <= sigma <= self.guided[1] for sigma in self.sigmas[:-1])
@@ -109,22 +114,23 @@ def resolved(request: Request, identity: Identity, factor: int) -> Request:
     size = request.size or defaults.size
     if size[0] % factor or size[1] % factor:
         raise RequestError(f"width and height must be multiples of {factor}, however: {size[0]}x{size[1]}")
-    explicit = request.sigmas
+    levels = [sigma for sigma in request.sigmas or () if sigma > 0]
     filled = {
         "size": size,
         "seed": secrets.randbelow(2**32) if request.seed is None else request.seed,
-        "steps": len(explicit) - 1 if explicit else request.steps or defaults.steps,
+        "steps": len(levels) if levels else request.steps or defaults.steps,
         "sampler": request.sampler or defaults.sampler,
-        "schedule": None if explicit else request.schedule or defaults.schedule,
+        "schedule": None if levels else request.schedule or defaults.schedule,
         "cfg": defaults.cfg if request.cfg is None else request.cfg,
-        "sampler_options": sampler_options(request.sampler or defaults.sampler, request.sampler_options),
     }
-    return request.model_copy(update=filled)
+    name = request.sampler or defaults.sampler
+    sampler(name, request.sampler_options)
+    chosen = {option: each.default for option, each in options(name).items()} | request.sampler_options
+    return request.model_copy(update={**filled, "sampler_options": chosen})
 
 
 def _must_agree(request: Request, identity: Identity) -> None:
     if request.sigmas is not None:
-        _must_fall(request.sigmas)
         if request.schedule is not None or request.steps is not None:
             raise RequestError("sigmas replace schedule and steps, however: both were given")
     start, stop = request.guidance.interval
@@ -134,18 +140,14 @@ def _must_agree(request: Request, identity: Identity) -> None:
         raise Unsupported(f"a refiner must follow an SDXL base model, however: this is {identity.name}")
 
 
-def _must_fall(sigmas: Sigmas) -> None:
-    falling = all(a > b for a, b in zip(sigmas, sigmas[1:], strict=False))
-    if len(sigmas) < 2 or not falling or sigmas[-1] < 0.0 or not all(map(isfinite, sigmas)):
-        raise RequestError(f"sigmas must be two or more falling numbers ≥ 0, however: {list(sigmas)}")
-
-
 def _sigmas(request: Request, identity: Identity, levels: NoiseLevels) -> Sigmas:
     if request.sigmas is not None:
-        return request.sigmas
+        return explicit(request.sigmas)
     assert request.schedule is not None
     assert request.steps is not None
-    return schedule(request.schedule, levels, request.steps, table=identity.family.name)
+    if request.schedule == "align_your_steps":
+        return align_your_steps(levels, request.steps, table=identity.family.aligned)
+    return schedule(request.schedule)(levels, request.steps)
 
 
 def _passes(request: Request, sigmas: Sigmas, levels: NoiseLevels) -> tuple[Pass, ...]:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gesso.conditioning.conditioning import Conditioning
+from gesso.conditioning.conditioning import Conditioning, cat
 from gesso.denoiser import Denoiser
 from gesso.sampling.samplers import Denoise
 
@@ -26,8 +26,8 @@ def classifier_free(
 ) -> Denoise:
     """Close a denoiser over a prompt and what to keep away from.
 
-    Both estimates come from one network call on a doubled batch. Where the scale is 1, or the noise level lies
-    outside the interval, the second half is not computed at all.
+    Both estimates come from one network call on a doubled batch. Where the scale is 1, or the noise level
+    lies outside the interval, the second half is not computed at all.
 
     Args:
         negative: may be None only where scale is 1.
@@ -39,7 +39,7 @@ def classifier_free(
     """
     if negative is None or scale == 1.0:
         return lambda x, sigma: denoiser(x, sigma, positive)
-    both = Conditioning.cat((positive, negative))
+    both = cat((positive, negative))
 
     def denoise(x: Latents, sigma: float) -> Latents:
         if not sigmas[0] <= sigma <= sigmas[1]:
@@ -59,5 +59,3 @@ def rescaled(guided: Latents, with_prompt: Latents, share: float) -> Latents:
     axes = (1, 2, 3)
     ratio = with_prompt.std(axes, keepdim=True) / guided.std(axes, keepdim=True)
     return guided * (share * ratio + (1.0 - share))
-
-

@@ -1,0 +1,159 @@
+"""Assembly: the networks a file calls for, built without memory and then filled tensor by tensor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from gesso.checkpoint.file import Checkpoint
+from gesso.checkpoint.layouts import original
+from gesso.checkpoint.shapes import Shapes
+from gesso.errors import TensorMismatch
+from gesso.families.identify import Identity
+from gesso.networks.autoencoder import Autoencoder
+from gesso.networks.clip_text import ClipText
+from gesso.networks.open_clip_text import OpenClipText
+from gesso.networks.unet import UNet
+from gesso.sampling.levels import ContinuousLevels, NoiseLevels, TrainedLevels
+
+__all__ = ["Drawing", "drawings", "filled", "noise_levels"]
+
+VAE = "first_stage_model."
+STANDARD_TABLE_TOLERANCE = 5e-3
+"""A stored noise table this close to the published one is a rounded copy (half precision keeps 3 digits)."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A network without memory, and the tensors that will fill it.
+
+    Args:
+        network: on the meta device.
+        tensors: name in the network → name in the file.
+    """
+
+    network: nn.Module
+    checkpoint: Checkpoint
+    tensors: Mapping[str, str]
+
+
+def drawings(identity: Identity, vae: Path | None = None) -> dict[str, Drawing]:
+    """Every part of a model by its name: "unet", "vae", and the text encoders.
+
+    Args:
+        vae: a file whose autoencoder is taken instead.
+
+    Raises:
+        TensorMismatch: a part is missing, a tensor belongs to none, or a network needs others than there are.
+    """
+    if identity.account.unknown:
+        names = identity.account.unknown
+        raise TensorMismatch(
+            f"every tensor must belong to a part of {identity.name}, however: {len(names)} do not, "
+            f"such as {', '.join(names[:5])}"
+        )
+    used = dict(identity.account.used)
+    missing = [part for part in identity.missing if part != "vae" or vae is None]
+    if missing:
+        raise TensorMismatch(
+            f"{identity.checkpoint.path.name} must carry unet, vae and text encoder, however: it has no "
+            f"{', no '.join(missing)}",
+            hint="name a file for the autoencoder: --vae FILE" if missing == ["vae"] else "",
+        )
+    found = {
+        part: _drawing(part, identity, identity.checkpoint, identity.prefixes[part], used[part])
+        for part in used
+        if used[part]
+    }
+    if vae is not None:
+        view, _ = original(Checkpoint.open(vae))
+        found["vae"] = _drawing(
+            "vae", identity, view, VAE, tuple(n for n in view.shapes if n.startswith(VAE))
+        )
+    return found
+
+
+def filled(drawing: Drawing, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """The network with its weights in, ready for use."""
+    local = {name: own for own, name in drawing.tensors.items()}
+    tensors = drawing.checkpoint.tensors(local, dtype=dtype, device=device)
+    state = {local[name]: _laid_out(tensor) for name, tensor in tensors}
+    drawing.network.load_state_dict(state, strict=True, assign=True)
+    return drawing.network.eval().requires_grad_(requires_grad=False)
+
+
+def _drawing(
+    part: str, identity: Identity, checkpoint: Checkpoint, prefix: str, names: tuple[str, ...]
+) -> Drawing:
+    tensors = {name.removeprefix(prefix): name for name in names}
+    shapes = Shapes({own: checkpoint.shapes[name] for own, name in tensors.items()})
+    with torch.device("meta"):
+        network = _built(part, identity, shapes)
+    _must_match(part, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}, shapes)
+    return Drawing(network, checkpoint, tensors)
+
+
+def _built(part: str, identity: Identity, shapes: Shapes) -> nn.Module:
+    facts = identity.facts
+    if part == "unet":
+        return UNet(shapes, facts.heads)
+    if part == "vae":
+        return Autoencoder(shapes)
+    text = next(each for each in identity.text if each.name == part)
+    # every published text encoder has 64 channels a head; a narrow one may state its number
+    heads = facts.heads if facts.heads_by == "metadata" else _heads_of_64
+    if text.prefix.endswith("transformer."):
+        return ClipText(shapes, heads, text.activation)
+    return OpenClipText(shapes, heads)
+
+
+def _heads_of_64(width: int) -> int:
+    return max(1, width // 64)
+
+
+def _must_match(part: str, expected: Mapping[str, tuple[int, ...]], found: Shapes) -> None:
+    missing = [name for name in expected if name not in found]
+    extra = [name for name in found if name not in expected]
+    other = [name for name in expected if name in found and expected[name] != found[name]]
+    if missing or extra or other:
+        raise TensorMismatch(
+            f"the file must hold exactly the tensors of its {part}, however: {len(missing)} are missing, "
+            f"{len(extra)} unexpected and {len(other)} of another shape, such as "
+            f"{', '.join([*missing, *extra, *other][:5])}"
+        )
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    """Convolution kernels with their channels last, the order in which convolutions are fastest."""
+    if tensor.ndim == 4 and tensor.shape[-1] > 1:
+        return tensor.contiguous(memory_format=torch.channels_last)
+    return tensor
+
+
+def noise_levels(identity: Identity) -> NoiseLevels:
+    """The noise levels a file was trained on."""
+    facts = identity.facts
+    if facts.levels.value == "continuous":
+        return ContinuousLevels(*facts.sigma_range)
+    levels = TrainedLevels.scaled_linear()
+    stored = _stored_table(identity.checkpoint)
+    if stored is not None:
+        own = TrainedLevels.from_alphas_cumprod(stored)
+        worst = max(abs(a / b - 1) for a, b in zip(own.sigmas, levels.sigmas, strict=True))
+        levels = levels if worst < STANDARD_TABLE_TOLERANCE else own
+    return levels.zero_terminal_snr() if facts.levels.value == "zero terminal SNR" else levels
+
+
+def _stored_table(checkpoint: Checkpoint) -> list[float] | None:
+    """The file's own noise table, unless it is absent, of another length, or stored too coarsely."""
+    if checkpoint.shapes.get("alphas_cumprod") != (1000,):
+        return None
+    if checkpoint.dtypes["alphas_cumprod"] not in {"F32", "F64"}:
+        return None
+    ((_, table),) = checkpoint.tensors(["alphas_cumprod"])
+    values = [float(value) for value in table]
+    falling = all(1 > a > b > 0 for a, b in pairwise(values))
+    return values if falling else None

@@ -1,0 +1,113 @@
+"""The estimate: what a request will cost on this machine, before anything is loaded."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from gesso.generation.plan import Plan, plan
+from gesso.model import Model, outline
+from gesso.request import Request
+
+__all__ = ["Estimate", "estimate"]
+
+PRODUCT = 1024
+"""Side of the square matrices whose product tells how fast this device multiplies."""
+REACHED = 0.45
+"""Share of a plain product's speed that a whole step reaches on CPUs; the rest is norms and copies."""
+
+
+class Estimate(BaseModel):
+    """A plan and about what it costs here."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    request: Request
+    """The request with nothing left open."""
+    passes: list[str]
+    evaluations: int
+    """Rows of latents that networks denoise."""
+    tflop: float
+    """Floating-point operations, in 10^12."""
+    seconds: float
+    """About how long painting takes, loading apart."""
+    weights_gb: float
+    """Memory the weights take, 10^9 bytes."""
+    device: str
+    dtype: str
+
+    def text(self) -> str:
+        """The estimate for reading."""
+        size = "x".join(map(str, self.request.size or ()))
+        lines = [f"{self.request.count} of {size}, seed {self.request.seed}, cfg {self.request.cfg:g}"]
+        lines += [f"  {each}" for each in self.passes]
+        lines.append(f"{self.evaluations} evaluations, {self.tflop:.2f} TFLOP, {self.dtype} on {self.device}")
+        lines.append(f"about {self.seconds:.1f} s to paint, {self.weights_gb:.2f} GB of weights")
+        return "\n".join(lines)
+
+
+def estimate(
+    path: Path | None, request: Request, *, device: str, dtype: str, prediction: str | None
+) -> Estimate:
+    """Plan a request and work out its cost from shapes alone: no weights are read."""
+    model = outline(path, device=device, dtype=dtype, prediction=prediction)
+    whole = plan(request, model.identity, model.denoiser.levels, model.vae.factor)
+    work = _flop(model, whole)
+    weights = sum(tensor.numel() for each in model.networks.values() for tensor in each.parameters())
+    return Estimate(
+        request=whole.request,
+        passes=[each.text() for each in whole.passes],
+        evaluations=whole.evaluations,
+        tflop=work / 1e12,
+        seconds=work / (_speed(model.device, model.dtype) * REACHED),
+        weights_gb=weights * model.dtype.itemsize / 1e9,
+        device=str(model.device),
+        dtype=str(model.dtype).removeprefix("torch."),
+    )
+
+
+def _flop(model: Model, whole: Plan) -> float:
+    """Operations of all evaluations and decodings, counted on networks without memory."""
+    step = _counted(lambda: _one_step(model, whole))
+    decode = _counted(
+        lambda: model.vae.decode(_meta(model, 1, model.identity.latent_channels, *whole.latent))
+    )
+    return step * whole.evaluations + decode * whole.request.count
+
+
+def _one_step(model: Model, whole: Plan) -> Tensor:
+    shapes = model.identity.checkpoint.shapes
+    label = next((s for n, s in shapes.items() if n.endswith("label_emb.0.0.weight")), None)
+    context = next(shape for name, shape in shapes.items() if name.endswith(".attn2.to_k.weight"))[-1]
+    first = next(shape for name, shape in shapes.items() if name.endswith("input_blocks.0.0.weight"))
+    return model.denoiser.network(
+        _meta(model, 1, first[1], *whole.latent),
+        torch.empty(1, device="meta"),
+        _meta(model, 1, 77, context),
+        None if label is None else _meta(model, 1, label[1]),
+    )
+
+
+def _meta(model: Model, *shape: int) -> Tensor:
+    return torch.empty(shape, device="meta", dtype=model.dtype)
+
+
+def _counted(work: Callable[[], object]) -> float:
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        work()
+    return float(counter.get_total_flops())
+
+
+def _speed(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second of a plain matrix product here, the better of a few tries."""
+    a = torch.ones((PRODUCT, PRODUCT), device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        float((a @ a)[0, 0])
+        best = min(best, time.perf_counter() - began)
+    return 2 * PRODUCT**3 / best
