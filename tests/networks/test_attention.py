@@ -1,0 +1,48 @@
+"""Attention inside the UNet."""
+
+import pytest
+import torch
+from benchmarks.parity_cases import numbers
+from tests.references.networks_cases import by_sixteen
+from tests.references.networks_said import weights
+
+from gesso.families.unet_plan import UNetPlan, unet_shapes
+from gesso.networks.attention import SpatialTransformer
+from gesso.networks.structure import Shapes, under
+
+
+def transformer(*, linear: bool) -> tuple[Shapes, SpatialTransformer]:
+    plan = UNetPlan(width=32, multipliers=(1,), blocks=1, depths=(2,), context=24, linear=linear)
+    shapes = under(unet_shapes(plan), "input_blocks.1.1.")
+    network = SpatialTransformer(shapes, by_sixteen)
+    network.load_state_dict(weights(dict(shapes)))
+    return shapes, network.requires_grad_(False)
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_the_order_of_the_context_does_not_matter(linear: bool) -> None:
+    _, network = transformer(linear=linear)
+    x, context = numbers("x", (1, 32, 4, 5)), numbers("context", (1, 7, 24))
+    torch.testing.assert_close(network(x, context), network(x, context.flip(1)), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_positions_are_alike(linear: bool) -> None:
+    _, network = transformer(linear=linear)
+    x, context = numbers("x", (1, 32, 4, 5)), numbers("context", (1, 7, 24))
+    torch.testing.assert_close(
+        network(x.flip(2, 3), context), network(x, context).flip(2, 3), rtol=0, atol=1e-4
+    )
+
+
+def test_both_ways_into_the_tokens_say_the_same() -> None:
+    shapes, convolving = transformer(linear=False)
+    _, linear = transformer(linear=True)
+    linear.load_state_dict(
+        {
+            name: tensor.reshape(linear.state_dict()[name].shape)
+            for name, tensor in weights(dict(shapes)).items()
+        }
+    )
+    x, context = numbers("x", (2, 32, 4, 5)), numbers("context", (2, 7, 24))
+    torch.testing.assert_close(linear(x, context), convolving(x, context), rtol=0, atol=1e-4)

@@ -1,0 +1,28 @@
+"""What the oracle said of the small networks, and how near to it ours must come."""
+
+from pathlib import Path
+
+import torch
+from benchmarks.parity_cases import weight
+from safetensors.torch import load_file
+from torch import Tensor
+
+HERE = Path(__file__).parent
+
+
+def recorded(case: str) -> dict[str, Tensor]:
+    """The oracle's outputs for a case of networks_cases.py."""
+    return load_file(HERE / f"networks_{case}.safetensors")
+
+
+def weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The random weights the oracle had."""
+    return {name: weight(name, shape) for name, shape in shapes.items()}
+
+
+def assert_agree(ours: dict[str, Tensor], oracle: dict[str, Tensor], tolerance: float = 1e-5) -> None:
+    """Every output of ours equals the oracle's, to a fraction of the output's maximum."""
+    assert ours
+    for name, output in ours.items():
+        limit = tolerance * float(oracle[name].abs().max())
+        torch.testing.assert_close(output, oracle[name], rtol=0, atol=limit)
