@@ -6,6 +6,7 @@ from benchmarks import parity_gesso
 from benchmarks.parity_cases import inputs
 from tests.references.networks_cases import CASES
 from tests.references.networks_said import assert_agree, recorded, weights
+from torch import nn
 
 from gesso.errors import TensorMismatch
 from gesso.families.autoencoder_plan import AutoencoderPlan, autoencoder_shapes

@@ -8,6 +8,7 @@ from benchmarks import parity_gesso
 from benchmarks.parity_cases import inputs
 from tests.references.networks_cases import CASES, by_sixteen, eight
 from tests.references.networks_said import assert_agree, recorded, weights
+from torch import nn
 
 from gesso.errors import TensorMismatch, Unsupported
 from gesso.families import blueprint
