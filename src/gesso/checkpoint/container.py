@@ -1,11 +1,13 @@
 """What kind of file this is, told from its first bytes, never from its name."""
 
+from pathlib import Path
+
 from gesso.checkpoint.entry import Header, Source
 from gesso.checkpoint.safetensors_header import read_safetensors
 from gesso.checkpoint.unpickle import is_legacy, read_legacy, read_zip
-from gesso.errors import BrokenFile
+from gesso.errors import BrokenFile, CheckpointError
 
-__all__ = ["read_header"]
+__all__ = ["read_file", "read_header"]
 
 LARGE_FILE_POINTER = b"version https://git-lfs"
 WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<body", b"<script")
@@ -18,6 +20,22 @@ FOREIGN = {
     b"\xff\xd8\xff": "a JPEG picture",
     b"\x89HDF": "HDF5 (Keras)",
 }
+
+
+def read_file(path: Path) -> tuple[Header, int]:
+    """A file's header, and its length in bytes.
+
+    Raises:
+        CheckpointError: there is no such file, it cannot be read, or it is broken or unsafe; names the file.
+    """
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, 2)
+            return read_header(Source(path, stream, size)), size
+    except OSError as error:
+        raise CheckpointError(f"{path} must be readable, however: {error.strerror}") from None
+    except CheckpointError as error:
+        raise type(error)(f"{path}: {error}", hint=error.hint) from None
 
 
 def read_header(source: Source) -> Header:

@@ -6,11 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from gesso.checkpoint.container import read_header
-from gesso.checkpoint.entry import Entry, Header, Source
+from gesso.checkpoint.container import read_file
+from gesso.checkpoint.entry import Entry, Header
+from gesso.checkpoint.folder import read_folder
 from gesso.checkpoint.mapped import mapped
 from gesso.checkpoint.shapes import Shapes
-from gesso.errors import CheckpointError, TensorMismatch, UnsafeFile
+from gesso.errors import TensorMismatch, UnsafeFile
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +25,7 @@ class Checkpoint:
     """A file of named tensors, opened: its header is read and checked, its tensors wait in the file.
 
     Args:
-        path: the file.
+        path: the file, or a folder as diffusers writes it.
         header: what the file says of its tensors.
         sizes: the length in bytes of every file the tensors lie in.
     """
@@ -43,21 +44,14 @@ class Checkpoint:
             CheckpointError: there is no such file, or it cannot be read.
         """
         path = Path(path)
-        try:
-            if path.is_dir():
-                raise CheckpointError("a checkpoint must be a file, however: this is a folder")
-            with path.open("rb") as stream:
-                size = stream.seek(0, 2)
-                header = read_header(Source(path, stream, size))
-        except OSError as error:
-            raise CheckpointError(f"{path} must be readable, however: {error.strerror}") from None
-        except CheckpointError as error:
-            raise type(error)(f"{path}: {error}", hint=error.hint) from None
+        if path.is_dir():
+            return cls(path, *read_folder(path))
+        header, size = read_file(path)
         return cls(path, header, {path: size})
 
     @property
     def container(self) -> str:
-        """How the file is built: "safetensors", "zip pickle" or "legacy pickle"."""
+        """How the file is built: "safetensors", "zip pickle", "legacy pickle" or "folder"."""
         return self.header.container
 
     @property
