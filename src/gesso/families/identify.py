@@ -152,7 +152,7 @@ def _located(part: TextPart, shapes: Shapes) -> TextPart:
     towers have 24 or 32 blocks, of which the last but one is used; a Hugging Face copy of ViT-H with 23
     layers has already lost the last.
     """
-    if part.prefix.endswith(("model.", "transformer.")):
+    if part.prefix.endswith((".model.", ".transformer.")):
         return part
     prefix = next(
         (p for p in (f"{part.prefix}transformer.", f"{part.prefix}model.") if shapes.under(p)), None
