@@ -44,16 +44,21 @@ def tcd(
     Source: Zheng et al. 2024, arXiv:2402.19159, strategic stochastic sampling, as in diffusers'
     TCDScheduler.
     """
-    levels = _stable_diffusion()
     for index, sigma, sigma_next in intervals(sigmas):
         denoised = denoise(x, sigma)
-        # the little that is added keeps a whole time whole after the round trip through σ
-        down = levels.sigma(math.floor((1 - eta) * levels.t(sigma_next) + 1e-6))
-        down = min(down, sigma_next) if eta < 1 else 0.0
+        down = _down(sigma_next, eta)
         x = toward(x, denoised, down / sigma)
         if down < sigma_next:
             x = x + noise.draw() * (s_noise * math.sqrt(sigma_next**2 - down**2))
         yield Step(index, sigma_next, x, denoised)
+
+
+def _down(sigma_next: float, eta: float) -> float:
+    """The level at 1 − eta of the next level's time: at 0 that level itself, at 1 no noise at all."""
+    if eta == 0 or eta >= 1:
+        return 0.0 if eta else sigma_next
+    levels = _stable_diffusion()
+    return min(levels.sigma((1 - eta) * levels.t(sigma_next)), sigma_next)
 
 
 @cache

@@ -198,7 +198,7 @@ class ContinuousLevels:
         """The range cut into 1000 levels, evenly in t, rising."""
         step = (self.t_max - self.t_min) / 999
         inner = (self.sigma(self.t_min + i * step) for i in range(1, 999))
-        return (self.sigma_min, *inner, self.sigma_max)
+        return (float(self.sigma_min), *inner, float(self.sigma_max))
 
     @property
     def t_min(self) -> float:

@@ -56,7 +56,7 @@ class Churn:
     Args:
         s_churn: how much over the whole run; 0 none. Above 0.41 · steps it has no further effect.
         s_tmin: only from this σ on.
-        s_tmax: only up to this σ.
+        s_tmax: only up to this σ; the default is beyond all there are, and a number that JSON can hold.
         s_noise: standard deviation of the added noise; a little above 1 keeps detail.
 
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2.
@@ -64,7 +64,7 @@ class Churn:
 
     s_churn: float = 0.0
     s_tmin: float = 0.0
-    s_tmax: float = math.inf
+    s_tmax: float = 1e6
     s_noise: float = 1.0
 
     def level(self, sigma: float, steps: int) -> float:

@@ -67,7 +67,7 @@ def karras_between(high: float, low: float, count: int, rho: float = 7.0) -> lis
     Source: Karras et al. 2022, arXiv:2206.00364, eq. 5.
     """
     inner = _linspace(high ** (1 / rho), low ** (1 / rho), count)[1:-1]
-    return [high, *(root**rho for root in inner), *([low] if count > 1 else [])]
+    return [float(high), *(root**rho for root in inner), *([float(low)] if count > 1 else [])]
 
 
 def exponential(levels: NoiseLevels, steps: int) -> Sigmas:
@@ -120,8 +120,8 @@ def beta(levels: NoiseLevels, steps: int, *, alpha: float = 0.6, beta: float = 0
     from scipy.special import betaincinv
 
     top = len(levels.sigmas) - 1
-    shares = (1 - i / _checked(steps, top + 1) for i in range(steps))
-    indices = [round(float(betaincinv(alpha, beta, share)) * top) for share in shares]
+    _checked(steps, top + 1)
+    indices = [round(float(betaincinv(alpha, beta, 1 - i / steps)) * top) for i in range(steps)]
     for i in range(1, steps):
         indices[i] = min(indices[i], indices[i - 1] - 1)
     return _ended(levels.sigmas[max(index, steps - 1 - i)] for i, index in enumerate(indices))
