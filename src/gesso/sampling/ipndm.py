@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from gesso.sampling.levels import Sigmas
 from gesso.sampling.process import slope
-from gesso.sampling.step import Denoise, Latents, Noise, Step, intervals
+from gesso.sampling.step import Denoise, Latents, Noise, Order, Step, intervals
 
 __all__ = ["ipndm", "plms"]
 
@@ -17,7 +17,7 @@ ADAMS_BASHFORTH = (
 """Weights of the latest slope, the one before …; source: Liu et al. 2022, arXiv:2202.09778, its multistep."""
 
 
-def ipndm(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: int = 4) -> Iterator[Step]:
+def ipndm(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: Order = 4) -> Iterator[Step]:
     """Up to four past slopes, weighted as if steps were even; starts with one. A call a step.
 
     Args:
@@ -25,7 +25,7 @@ def ipndm(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: 
         x: latents with noise of sigmas[0].
         sigmas: noise levels, falling.
         noise: not used.
-        order: how many slopes are looked back on, 1…4.
+        order: how many slopes are looked back on.
 
     Source: Zhang & Chen 2023, arXiv:2204.13902 (iPNDM), after the linear multistep part of Liu et al.
     2022, arXiv:2202.09778.
@@ -34,7 +34,7 @@ def ipndm(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: 
     past: list[Latents] = []
     for index, sigma, sigma_next in intervals(sigmas):
         denoised = denoise(x, sigma)
-        past = [slope(x, sigma, denoised), *past[: min(order, 4) - 1]]
+        past = [slope(x, sigma, denoised), *past[: order - 1]]
         x = x + _mean(past) * (sigma_next - sigma) if sigma_next > 0 else denoised
         yield Step(index, sigma_next, x, denoised)
 

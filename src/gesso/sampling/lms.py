@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from gesso.sampling.levels import Sigmas
 from gesso.sampling.process import slope
-from gesso.sampling.step import Denoise, Latents, Noise, Step, intervals
+from gesso.sampling.step import Denoise, Latents, Noise, Order, Step, intervals
 
 __all__ = ["deis", "lagrange", "lms"]
 
 
-def lms(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: int = 4) -> Iterator[Step]:
+def lms(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: Order = 4) -> Iterator[Step]:
     """Adams and Bashforth's method for uneven steps in σ. A call a step.
 
     Args:
@@ -18,7 +18,7 @@ def lms(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: in
         x: latents with noise of sigmas[0].
         sigmas: noise levels, falling.
         noise: not used.
-        order: how many slopes are looked back on, ≥ 1.
+        order: how many slopes are looked back on.
 
     Source: Hairer, Nørsett & Wanner, Solving Ordinary Differential Equations I, section III.5, eq. 5.3;
     k-diffusion, sampling.py, sample_lms.
@@ -35,7 +35,7 @@ def lms(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: in
         yield Step(index, sigma_next, x, denoised)
 
 
-def deis(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: int = 3) -> Iterator[Step]:
+def deis(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: Order = 3) -> Iterator[Step]:
     """The same with the polynomial in ln σ, where slopes change most evenly. A call a step.
 
     A step to 0, where ln σ ends, takes the clean estimate.
@@ -45,7 +45,7 @@ def deis(denoise: Denoise, x: Latents, sigmas: Sigmas, noise: Noise, *, order: i
         x: latents with noise of sigmas[0].
         sigmas: noise levels, falling.
         noise: not used.
-        order: how many slopes are looked back on, ≥ 1; 3 is the paper's most.
+        order: how many slopes are looked back on; 3 is the paper's most.
 
     Source: Zhang & Chen 2023, arXiv:2204.13902, ρAB with the polynomial in ln ρ, ρ being our σ, as in
     diffusers' DEISMultistepScheduler.

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from jaxtyping import Float
 from torch import Tensor
@@ -11,12 +11,15 @@ from torch import Tensor
 from gesso.errors import RequestError
 from gesso.sampling.levels import Sigmas
 
-__all__ = ["Denoise", "Latents", "Noise", "Sampler", "Step", "intervals"]
+__all__ = ["Denoise", "Latents", "Noise", "Order", "Sampler", "Step", "intervals"]
 
 Latents = Float[Tensor, "b c h w"]
 
 Denoise = Callable[[Latents, float], Latents]
 """(x, sigma) → the estimate of the clean picture in x, whose noise has standard deviation sigma."""
+
+Order = Literal[1, 2, 3, 4]
+"""How many past steps a multistep sampler looks back on, the present one included."""
 
 
 class Noise(Protocol):

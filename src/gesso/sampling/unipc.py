@@ -7,7 +7,7 @@ from typing import Literal
 from gesso.sampling.levels import Sigmas
 from gesso.sampling.lms import lagrange
 from gesso.sampling.process import toward
-from gesso.sampling.step import Denoise, Latents, Noise, Step, intervals
+from gesso.sampling.step import Denoise, Latents, Noise, Order, Step, intervals
 
 __all__ = ["uni_pc"]
 
@@ -22,7 +22,7 @@ def uni_pc(
     sigmas: Sigmas,
     noise: Noise,
     *,
-    order: int = 3,
+    order: Order = 3,
     variant: Variant = "bh1",
     lower_order_final: bool = True,
 ) -> Iterator[Step]:
@@ -33,7 +33,7 @@ def uni_pc(
         x: latents with noise of sigmas[0].
         sigmas: noise levels, falling.
         noise: not used.
-        order: how many clean estimates are looked back on, ≥ 1.
+        order: how many clean estimates are looked back on.
         variant: the paper's B(h): h, or e^h − 1.
         lower_order_final: look back less in the last steps to 0, which steadies few steps.
 
