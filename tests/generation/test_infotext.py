@@ -49,7 +49,7 @@ def test_the_text_is_the_web_ui_s_line_for_line():
 
 WEB_UI = """masterpiece
 Negative prompt: low quality
-Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 5.5, Seed: 1234567890, Size: 832x1216, Model hash: abcdef0123, \
+Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 5.5, Seed: 1234567890, Size: 832x1216, Model hash: abcd, \
 Model: some_model, ADetailer prompt: "eyes, \\"sharp\\"", Clip skip: 2, \
 Hires upscale: 1.5, Sampler x: y, Version: v1.6.0"""
 

@@ -24,6 +24,7 @@ WINDOWS = "[enforce fail] DefaultCPUAllocator: not enough memory: you tried to a
         (torch.OutOfMemoryError(CUDA), "20.5 GiB more"),
         (RuntimeError(MPS), "512 MiB more"),
         (RuntimeError(WINDOWS), "3 KiB more"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "more was needed"),
     ],
 )
 def test_every_kind_of_exhaustion_says_what_was_needed_and_what_to_try(error: Exception, asked: str):
@@ -31,6 +32,14 @@ def test_every_kind_of_exhaustion_says_what_was_needed_and_what_to_try(error: Ex
     with pytest.raises(OutOfMemory, match=said) as caught, memory_errors("painting"):
         raise error
     assert "--size" in caught.value.hint
+
+
+def test_the_memory_told_of_is_that_of_the_device_that_ran_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (5 * 2**20, 2**30))
+    said = r"20\.5 GiB more were needed, with 5 MiB free"
+    with pytest.raises(OutOfMemory, match=said), memory_errors("painting"):
+        raise torch.OutOfMemoryError(CUDA)
 
 
 def test_a_real_allocation_that_cannot_be_is_caught():

@@ -13,7 +13,9 @@ from gesso.errors import OutOfMemory
 
 __all__ = ["available", "memory_errors", "readable", "resident"]
 
-_SIGNS = re.compile(r"out of memory|(can't|cannot) allocate memory|not enough memory", re.IGNORECASE)
+_SIGNS = re.compile(
+    r"out of memory|(can't|cannot) allocate memory|not enough memory|ALLOC_FAILED", re.IGNORECASE
+)
 _ASKED = re.compile(r"tried to allocate ([\d.]+) ?([KMGT]iB|[KMG]B|bytes)", re.IGNORECASE)
 _UNITS = {"bytes": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
@@ -24,7 +26,7 @@ def memory_errors(doing: str, device: torch.device | None = None) -> Generator[N
 
     Args:
         doing: what is being done, as in "painting"; begins the message.
-        device: whose free memory the message tells; the CPU's unless given.
+        device: whose free memory the message tells; unless given, that of the device that ran out.
 
     Raises:
         OutOfMemory: says how much was asked for, how much there was, and what to try.
@@ -39,7 +41,7 @@ def memory_errors(doing: str, device: torch.device | None = None) -> Generator[N
         traceback.clear_frames(error.__traceback__)
         error.__traceback__ = None
         _give_back()
-        free = available(device or torch.device("cpu"))
+        free = available(device or _exhausted(error))
         raise OutOfMemory(_message(doing, asked, free), hint=_HINT) from None
 
 
@@ -75,6 +77,15 @@ def readable(size: float) -> str:
 def _is_exhaustion(error: BaseException) -> bool:
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return known or bool(_SIGNS.search(str(error)))
+
+
+def _exhausted(error: BaseException) -> torch.device:
+    """Which kind of device ran out: accelerators have errors of their own."""
+    if isinstance(error, torch.OutOfMemoryError) and torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device(
+        "mps" if str(error).startswith("MPS") and torch.backends.mps.is_available() else "cpu"
+    )
 
 
 def _asked(message: str) -> int | None:
