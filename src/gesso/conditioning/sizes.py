@@ -68,8 +68,8 @@ def scalar_count(vector_width: int, pooled_width: int) -> int:
 def size_vector(pooled: Float[Tensor, "1 p"], sizes: Sizes, vector_width: int) -> Float[Tensor, "1 v"]:
     """The vector condition: pooled text, then each size as a sinusoidal embedding of 256.
 
-    Source: `ConcatTimestepEmbedderND` of Stability-AI/generative-models; Vaswani et al. 2017,
-    arXiv:1706.03762, section 3.5, but cosines first.
+    Source: the size conditioner of Stability-AI/generative-models, `sgm/modules/encoders`; Vaswani et al.
+    2017, arXiv:1706.03762, section 3.5, but cosines first.
     """
     scalars = sizes.scalars(scalar_count(vector_width, pooled.shape[1]))
     waves = _waves(torch.tensor(scalars, dtype=torch.float32)).reshape(1, -1)
