@@ -122,14 +122,13 @@ class Machine:
             for opcode, argument, at in pickletools.genops(cast("IO[bytes]", stream)):
                 position = at or position
                 self._step()
-                if opcode.name == "STOP":
-                    return self.pop()
-                OPCODES[opcode.name](self, argument)
+                if opcode.name != "STOP":
+                    OPCODES[opcode.name](self, argument)
+            return self.pop()
         except (ValueError, IndexError, TypeError, OverflowError, Warning) as error:
             raise BrokenFile(
                 f"a pickle must be well formed, however: {str(error)[:120]} (near byte {position})"
             ) from None
-        raise BrokenFile("a pickle must end, however: it does not")
 
     def _step(self) -> None:
         self.steps += 1

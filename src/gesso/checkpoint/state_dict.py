@@ -39,10 +39,13 @@ def find_tensors(root: object, imports: tuple[str, ...]) -> Found:
     # Wrappers nest two or three deep; a hostile pickle may contain itself.
     for _ in range(5):
         items = _items(root)
-        _sort(items, found)
         inner = next((name for name in WRAPPERS if _items(items.get(name))), None)
-        if inner is None or found.tensors:
+        wrapped = _items(items[inner]) if inner else {}
+        _sort(items, found)
+        if inner is None or len(wrapped) < len(found.tensors):
             break
+        found.tensors.clear()
+        found.unsafe.clear()
         root = items[inner]
     if not found.tensors:
         _refuse(root, found)
