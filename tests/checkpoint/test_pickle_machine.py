@@ -55,6 +55,11 @@ def test_sharing_and_self_reference_survive() -> None:
     assert found["a"][1] is found["a"]
 
 
+def test_values_and_marks_can_be_taken_back() -> None:
+    assert load(b"N(0(NN1" + text("a") + b"\x86.") == (None, "a")
+    assert load(text("a") + b"2\x86.") == ("a", "a")
+
+
 def test_sets_become_lists() -> None:
     assert load(pickle.dumps({7}, 4)) == [7]
     assert load(pickle.dumps(frozenset({7}), 4)) == [7]

@@ -370,6 +370,16 @@ def test_a_damaged_member_is_named(tmp_path: Path) -> None:
         Checkpoint.open(path)
 
 
+def test_a_member_that_claims_to_be_longer_than_the_file(tmp_path: Path) -> None:
+    content = bytearray(torch_zip(GOOD, {"0": bytes(16)}))
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 24 : entry + 28] = (1 << 20).to_bytes(4, "little")
+    path = tmp_path / "model.zip"
+    path.write_bytes(content)
+    with pytest.raises(BrokenFile, match=r"'archive/data/0' must lie inside the file, .* need 1048"):
+        Checkpoint.open(path)
+
+
 def test_parts_of_storages_of_the_oldest_files(tmp_path: Path) -> None:
     part = b"(" + text("part") + number(2) + number(4) + b"t"
     storage = (

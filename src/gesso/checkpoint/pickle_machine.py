@@ -16,7 +16,7 @@ from gesso.errors import BrokenFile
 
 __all__ = ["Global", "Inert", "Machine", "Meaning", "Rationed"]
 
-LONGEST_RUN = 3_000_000
+LONGEST_RUN = 2_000_000
 """Opcodes in one file: a training checkpoint of the largest family has about 400,000."""
 LONGEST_VALUE = 1 << 26
 LONGEST_PICKLE = 1 << 28
