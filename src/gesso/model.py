@@ -34,6 +34,8 @@ class Model:
         denoiser: the UNet as an estimate of clean latents.
         device: where the weights are.
         dtype: what the networks compute in.
+        vae_path: the file its autoencoder came from, where that is another.
+        ema: whether these are a training checkpoint's averaged weights.
     """
 
     identity: Identity
@@ -41,6 +43,8 @@ class Model:
     denoiser: Denoiser
     device: torch.device
     dtype: torch.dtype
+    vae_path: Path | None = None
+    ema: bool = False
 
     @property
     def vae(self) -> Autoencoder:
@@ -96,7 +100,8 @@ def load(
     kind = choose_dtype(dtype, place)
     with memory_errors(f"loading {identity.checkpoint.path.name}"):
         networks = {name: filled(drawing, place, kind) for name, drawing in parts.items()}
-    return _model(_asked(identity, networks["unet"], place, kind), networks, place, kind)
+    model = _model(_asked(identity, networks["unet"], place, kind), networks, place, kind)
+    return replace(model, vae_path=Path(vae) if vae else None, ema=ema)
 
 
 def outline(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
-from gesso.generation.result import save
+from gesso.generation.result import Origin, save
 from gesso.model import Model
 
 __all__ = ["Pace", "Painting", "follow"]
@@ -77,7 +77,7 @@ class Painting:
                     left = pace.left(total - done, count - picture)
                     self.progress.update(self.task, completed=done, left=f"{left:.0f} s left")
                 case Painted(image=image, request=request):
-                    path = save(image, request, model, out)
+                    path = save(image, request, Origin.of(model), out)
                     pace.decoded(time.perf_counter())
                     files.append({"file": str(path), "seed": request.seed, "size": request.size})
                     self.progress.console.print(str(path), highlight=False, soft_wrap=True)

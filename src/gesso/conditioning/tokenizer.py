@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers
 
 from gesso.errors import TensorMismatch
 
-__all__ = ["Tokenizer"]
+__all__ = ["Tokenizer", "table"]
 
 _BEGIN, _END = "<|startoftext|>", "<|endoftext|>"
 _BYTES = 256
@@ -55,12 +55,17 @@ class Tokenizer:
         return _BYTES + _letters().index(",")
 
 
-@functools.cache
-def _pieces(vocabulary: int) -> tokenizers.Tokenizer:
+def table(vocabulary: int = _PUBLISHED) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Every word piece with its id, and the pairs that are merged, in order: what other tokenizers ask for."""
     merges = _merges(vocabulary - _FEWEST)
     letters = _letters()
     words = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair) for pair in merges)]
-    ids = {word: index for index, word in enumerate([*words, _BEGIN, _END])}
+    return {word: index for index, word in enumerate([*words, _BEGIN, _END])}, merges
+
+
+@functools.cache
+def _pieces(vocabulary: int) -> tokenizers.Tokenizer:
+    ids, merges = table(vocabulary)
     model = models.BPE(vocab=ids, merges=merges, end_of_word_suffix="</w>", unk_token=_END)
     pieces = tokenizers.Tokenizer(model)
     pieces.normalizer = normalizers.Sequence(

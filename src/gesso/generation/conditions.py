@@ -43,17 +43,19 @@ def conditions(
         RequestError: clip skip asks for a layer that is not there.
     """
     towers = [_tower(model, part) for part in model.identity.text]
-    prompts = [parse(request.prompt), parse(request.negative)]
-    skip = request.clip_skip or 1
-    positive, negative = encode(prompts, towers, device=model.device, clip_skip=skip)
-    if model.identity.family.zero_empty and not request.negative.strip():
-        negative = negative.zeroed()
+    # without guidance the negative is not read at all: its length must not change the picture
+    words = [request.prompt] if request.cfg == 1.0 else [request.prompt, request.negative]
+    skip = request.clip_skip
+    read = encode([parse(each) for each in words], towers, device=model.device, clip_skip=skip)
     concat = beside(model, pixels, latent)
-    micro = request.micro
-    told = _conditioning(model, request, positive, micro.aesthetic, concat)
-    if request.cfg == 1.0:
-        return Conditions(told, None)
-    return Conditions(told, _conditioning(model, request, negative, micro.negative_aesthetic, concat))
+    positive = _conditioning(model, request, read[0], request.micro.aesthetic, concat)
+    if len(read) == 1:
+        return Conditions(positive, None)
+    unsaid = model.identity.family.zero_empty and not request.negative.strip()
+    negative = read[1].zeroed() if unsaid else read[1]
+    return Conditions(
+        positive, _conditioning(model, request, negative, request.micro.negative_aesthetic, concat)
+    )
 
 
 def _tower(model: Model, part: TextPart) -> Tower:

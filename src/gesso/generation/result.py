@@ -50,6 +50,8 @@ class Origin:
         sha256: of the file; empty where the model is a folder.
         family: family and variant, such as "sd1-inpainting".
         prediction: what the network predicts.
+        vae: the file the autoencoder came from, where that is another.
+        ema: whether a training checkpoint's averaged weights painted.
     """
 
     path: Path
@@ -58,6 +60,8 @@ class Origin:
     prediction: str
     device: str
     dtype: str
+    vae: Path | None = None
+    ema: bool = False
 
     @staticmethod
     def of(model: Model) -> "Origin":
@@ -69,6 +73,8 @@ class Origin:
             model.identity.facts.prediction.value,
             str(model.device),
             str(model.dtype).removeprefix("torch."),
+            model.vae_path,
+            model.ema,
         )
 
 
@@ -103,6 +109,8 @@ def record(request: BaseModel, origin: Origin) -> dict[str, Any]:
             "sha256": origin.sha256,
             "family": origin.family,
             "prediction": origin.prediction,
+            "vae": origin.vae.as_posix() if origin.vae else None,
+            "ema": origin.ema,
         },
         "environment": {"torch": torch.__version__, "device": origin.device, "dtype": origin.dtype},
     }
