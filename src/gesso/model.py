@@ -1,7 +1,7 @@
 """Model: a checkpoint's networks with their weights in, ready to paint."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +21,22 @@ from gesso.runtime.device import choose_device, choose_dtype
 from gesso.runtime.memory import memory_errors
 from gesso.sampling.prediction import PREDICTIONS
 
-__all__ = ["Model", "builtin", "load", "outline"]
+__all__ = ["Model", "Origins", "builtin", "load", "outline"]
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where a model's parts came from, beside its checkpoint file.
+
+    Args:
+        vae: the file its autoencoder came from, where that is another.
+        lender: the file that lent the parts the checkpoint lacks.
+        ema: whether these are a training checkpoint's averaged weights.
+    """
+
+    vae: Path | None = None
+    lender: Path | None = None
+    ema: bool = False
 
 
 @dataclass(eq=False)
@@ -34,8 +49,7 @@ class Model:
         denoiser: the UNet as an estimate of clean latents.
         device: where the weights are.
         dtype: what the networks compute in.
-        vae_path: the file its autoencoder came from, where that is another.
-        ema: whether these are a training checkpoint's averaged weights.
+        origins: which other files its parts came from.
     """
 
     identity: Identity
@@ -43,8 +57,7 @@ class Model:
     denoiser: Denoiser
     device: torch.device
     dtype: torch.dtype
-    vae_path: Path | None = None
-    ema: bool = False
+    origins: Origins = field(default_factory=Origins)
 
     @property
     def vae(self) -> Autoencoder:
@@ -78,6 +91,7 @@ def load(
     dtype: str = "auto",
     prediction: str | None = None,
     vae: Path | str | None = None,
+    lender: Path | str | None = None,
     ema: bool = False,
 ) -> Model:
     """Load a checkpoint file: its family is found, its networks are built and filled, nothing is downloaded.
@@ -87,7 +101,9 @@ def load(
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" (what the device does fast), "float32", "bfloat16", "float16".
         prediction: what the network predicts, where the file's own evidence must be overruled.
-        vae: a file whose autoencoder is used instead; needed where the file carries none.
+        vae: a file whose autoencoder is used instead. Unless given, a file beside the checkpoint that has its
+            name and ends in .vae.safetensors, .vae.pt or .vae.ckpt.
+        lender: a checkpoint of the same family that lends the parts this one lacks, as a UNet alone does.
         ema: use a training checkpoint's averaged weights.
 
     Raises:
@@ -95,13 +111,13 @@ def load(
         Unsupported: the file is recognised, but gesso cannot paint with it.
         ResourceError: no such device, or not enough memory.
     """
-    identity, parts = _drawn(path, vae, prediction, ema=ema)
+    identity, parts, origins = _drawn(Wanted(path, vae, lender, prediction, ema))
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
     with memory_errors(f"loading {identity.checkpoint.path.name}"):
         networks = {name: filled(drawing, place, kind) for name, drawing in parts.items()}
-    model = _model(_asked(identity, networks["unet"], place, kind), networks, place, kind)
-    return replace(model, vae_path=Path(vae) if vae else None, ema=ema)
+    asked = _asked(identity, networks["unet"], place, kind)
+    return replace(_model(asked, networks, place, kind), origins=origins)
 
 
 def outline(
@@ -111,6 +127,7 @@ def outline(
     dtype: str = "auto",
     prediction: str | None = None,
     vae: Path | str | None = None,
+    lender: Path | str | None = None,
     ema: bool = False,
 ) -> Model:
     """The same model without its weights: enough to plan with and to count what painting will cost.
@@ -120,10 +137,11 @@ def outline(
         Unsupported: as `load`.
         NoDevice: no such device.
     """
-    identity, parts = _drawn(path, vae, prediction, ema=ema)
+    identity, parts, origins = _drawn(Wanted(path, vae, lender, prediction, ema))
     place = choose_device(device)
-    networks = {name: drawing.network for name, drawing in parts.items()}
-    return _model(identity, networks, place, choose_dtype(dtype, place))
+    kind = choose_dtype(dtype, place)
+    networks = {name: drawing.network.to(kind) for name, drawing in parts.items()}
+    return replace(_model(identity, networks, place, kind), origins=origins)
 
 
 def builtin() -> Path:
@@ -131,16 +149,37 @@ def builtin() -> Path:
     return Path(__file__).with_name("builtin") / "emoji.safetensors"
 
 
-def _drawn(
-    path: Path | str | None, vae: Path | str | None, prediction: str | None, *, ema: bool
-) -> tuple[Identity, dict[str, Drawing]]:
-    identity = identify(Checkpoint.open(path or builtin()), ema=ema, prediction=prediction)
+@dataclass(frozen=True)
+class Wanted:
+    """Which files and which of their weights."""
+
+    path: Path | str | None
+    vae: Path | str | None
+    lender: Path | str | None
+    prediction: str | None
+    ema: bool
+
+
+def _drawn(wanted: Wanted) -> tuple[Identity, dict[str, Drawing], Origins]:
+    path = Path(wanted.path or builtin())
+    identity = identify(Checkpoint.open(path), ema=wanted.ema, prediction=wanted.prediction)
     if identity.variant.unsupported:
         raise Unsupported(
-            f"{identity.checkpoint.path.name} must be a model that paints from words, however: it is "
-            f"{identity.name}, and {identity.variant.unsupported}"
+            f"{path.name} must be a model that paints from words, however: it is {identity.name}, and "
+            f"{identity.variant.unsupported}"
         )
-    return identity, drawings(identity, Path(vae) if vae else None)
+    origins = Origins(Path(wanted.vae) if wanted.vae else _beside(path), _path(wanted.lender), wanted.ema)
+    return identity, drawings(identity, vae=origins.vae, lender=origins.lender), origins
+
+
+def _path(name: Path | str | None) -> Path | None:
+    return Path(name) if name else None
+
+
+def _beside(path: Path) -> Path | None:
+    """An autoencoder file under the checkpoint's own name, as AUTOMATIC1111 and its users keep them."""
+    names = (path.with_name(f"{path.stem}.vae{end}") for end in (".safetensors", ".pt", ".ckpt"))
+    return next((name for name in names if name.is_file()), None)
 
 
 def _model(

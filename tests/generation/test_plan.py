@@ -92,6 +92,7 @@ def test_a_refiner_needs_an_sdxl_base(identities: dict[str, Identity]) -> None:
 
 def test_an_explicit_list_replaces_schedule_and_steps(identities: dict[str, Identity]) -> None:
     whole = planned(Request(sigmas=(10.0, 5.0, 1.0)), identities["sd1"])
+    assert planned(whole.request, identities["sd1"]) == whole
     assert whole.passes[0].sigmas == (10.0, 5.0, 1.0, 0.0)
     assert whole.request.steps == 3
     with pytest.raises(RequestError, match="sigmas replace"):

@@ -2,15 +2,18 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import CliImplicitFlag, CliPositionalArg
 
-from gesso.cli.progress import follow
 from gesso.errors import RequestError
 from gesso.request import Refiner, Request, Source
+
+if TYPE_CHECKING:
+    from gesso.model import Model
 
 __all__ = ["Generate"]
 
@@ -38,6 +41,8 @@ class Generate(Request):
     """What the network predicts, where the file's own evidence must be overruled: epsilon, v, x0, edm."""
     vae: Path | None = None
     """A file whose autoencoder is used instead."""
+    lender: Path | None = None
+    """A checkpoint of the same family that lends the parts this one lacks."""
     ema: CliImplicitFlag[bool] = False
     """Use a training checkpoint's averaged weights."""
     json_output: Annotated[CliImplicitFlag[bool], Field(validation_alias="json")] = False
@@ -64,30 +69,34 @@ class Generate(Request):
         if self.dry_run:
             self._print_plan(request)
             return
+        from gesso.cli.progress import follow
         from gesso.generation.generate import generate
         from gesso.model import load
 
         with follow(quiet=self.json_output) as progress:
             progress.loading(self.model)
-            model = load(
-                self.model,
-                device=self.device,
-                dtype=self.dtype,
-                prediction=self.prediction,
-                vae=self.vae,
-                ema=self.ema,
-            )
+            model = self._opened(load)
             files = progress.painting(generate(model, request), model, self.out)
         if self.json_output:
             sys.stdout.write(json.dumps(files, indent=2) + "\n")
 
     def _print_plan(self, request: Request) -> None:
         from gesso.generation.estimate import estimate
+        from gesso.model import outline
 
-        found = estimate(
-            self.model, request, device=self.device, dtype=self.dtype, prediction=self.prediction
-        )
+        found = estimate(self._opened(outline), request)
         sys.stdout.write((found.model_dump_json(indent=2) if self.json_output else found.text()) + "\n")
+
+    def _opened(self, opener: "Callable[..., Model]") -> "Model":
+        return opener(
+            self.model,
+            device=self.device,
+            dtype=self.dtype,
+            prediction=self.prediction,
+            vae=self.vae,
+            lender=self.lender,
+            ema=self.ema,
+        )
 
 
 def _with(part: Source | Refiner | None, field: str, value: float, flag: str, needs: str) -> object:

@@ -7,8 +7,6 @@ from typing import Annotated
 from pydantic import AliasChoices, BaseModel, Field
 from pydantic_settings import CliPositionalArg
 
-from gesso.cli.progress import follow
-
 __all__ = ["Replay"]
 
 
@@ -24,6 +22,7 @@ class Replay(BaseModel, use_attribute_docstrings=True):
 
     def cli_cmd(self) -> None:
         """Paint it again and compare."""
+        from gesso.cli.progress import follow
         from gesso.generation.generate import generate
         from gesso.generation.replay import compared, recalled
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.layouts import original
 from gesso.checkpoint.shapes import Shapes
-from gesso.errors import TensorMismatch
-from gesso.families.identify import Identity
+from gesso.errors import DoesNotFit, TensorMismatch
+from gesso.families.identify import Identity, identify
 from gesso.networks.autoencoder import Autoencoder
 from gesso.networks.clip_text import ClipText
 from gesso.networks.open_clip_text import OpenClipText
@@ -40,40 +40,65 @@ class Drawing:
     tensors: Mapping[str, str]
 
 
-def drawings(identity: Identity, vae: Path | None = None) -> dict[str, Drawing]:
+def drawings(
+    identity: Identity, *, vae: Path | None = None, lender: Path | None = None
+) -> dict[str, Drawing]:
     """Every part of a model by its name: "unet", "vae", and the text encoders.
 
     Args:
         vae: a file whose autoencoder is taken instead.
+        lender: a file of the same family that lends the parts this one lacks.
 
     Raises:
         TensorMismatch: a part is missing, a tensor belongs to none, or a network needs others than there are.
+        DoesNotFit: the lender is of another family.
     """
-    if identity.account.unknown:
-        names = identity.account.unknown
-        raise TensorMismatch(
-            f"every tensor must belong to a part of {identity.name}, however: {len(names)} do not, "
-            f"such as {', '.join(names[:5])}"
-        )
-    used = dict(identity.account.used)
-    missing = [part for part in identity.missing if part != "vae" or vae is None]
-    if missing:
-        raise TensorMismatch(
-            f"{identity.checkpoint.path.name} must carry unet, vae and text encoder, however: it has no "
-            f"{', no '.join(missing)}",
-            hint="name a file for the autoencoder: --vae FILE" if missing == ["vae"] else "",
-        )
+    _all_known(identity)
+    homes = dict.fromkeys((part for part, names in identity.account.used.items() if names), identity)
+    if lender is not None:
+        lent = _lent(identity, lender)
+        homes = {**dict.fromkeys((p for p, names in lent.account.used.items() if names), lent), **homes}
     found = {
-        part: _drawing(part, identity, identity.checkpoint, identity.prefixes[part], used[part])
-        for part in used
-        if used[part]
+        part: _drawing(part, home, home.checkpoint, home.prefixes[part], home.account.used[part])
+        for part, home in homes.items()
     }
     if vae is not None:
         view, _ = original(Checkpoint.open(vae))
         found["vae"] = _drawing(
             "vae", identity, view, VAE, tuple(n for n in view.shapes if n.startswith(VAE))
         )
+    _all_there(identity, found)
     return found
+
+
+def _all_known(identity: Identity) -> None:
+    names = identity.account.unknown
+    if names:
+        raise TensorMismatch(
+            f"every tensor must belong to a part of {identity.name}, however: {len(names)} do not, "
+            f"such as {', '.join(names[:5])}"
+        )
+
+
+def _lent(identity: Identity, lender: Path) -> Identity:
+    lent = identify(Checkpoint.open(lender))
+    if lent.family is not identity.family:
+        raise DoesNotFit(
+            f"{lender.name} must be of family {identity.family.name}, however: it is {lent.name}"
+        )
+    _all_known(lent)
+    return lent
+
+
+def _all_there(identity: Identity, found: Mapping[str, Drawing]) -> None:
+    missing = [part for part in ("unet", "vae", *(text.name for text in identity.text)) if part not in found]
+    if missing:
+        vae = "name a file for the autoencoder (vae), or " if "vae" in missing else ""
+        raise TensorMismatch(
+            f"{identity.checkpoint.path.name} must carry unet, vae and text encoder, however: it has no "
+            f"{', no '.join(missing)}",
+            hint=f"{vae}name a whole checkpoint of the family that lends what is missing (lender)",
+        )
 
 
 def filled(drawing: Drawing, device: torch.device, dtype: torch.dtype) -> nn.Module:

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gesso.generation.plan import Plan, plan
-from gesso.model import Model, outline
+from gesso.model import Model
 from gesso.request import Request
 
 __all__ = ["Estimate", "estimate"]
@@ -37,6 +37,8 @@ class Estimate(BaseModel):
     """About how long painting takes, loading apart."""
     weights_gb: float
     """Memory the weights take, 10^9 bytes."""
+    memory_gb: float
+    """About how much memory painting takes in all, 10^9 bytes."""
     device: str
     dtype: str
 
@@ -46,37 +48,37 @@ class Estimate(BaseModel):
         lines = [f"{self.request.count} of {size}, seed {self.request.seed}, cfg {self.request.cfg:g}"]
         lines += [f"  {each}" for each in self.passes]
         lines.append(f"{self.evaluations} evaluations, {self.tflop:.2f} TFLOP, {self.dtype} on {self.device}")
-        lines.append(f"about {self.seconds:.1f} s to paint, {self.weights_gb:.2f} GB of weights")
+        lines.append(
+            f"about {self.seconds:.1f} s to paint, {self.memory_gb:.2f} GB, weights {self.weights_gb:.2f} GB"
+        )
         return "\n".join(lines)
 
 
-def estimate(
-    path: Path | None, request: Request, *, device: str, dtype: str, prediction: str | None
-) -> Estimate:
-    """Plan a request and work out its cost from shapes alone: no weights are read."""
-    model = outline(path, device=device, dtype=dtype, prediction=prediction)
+def estimate(model: Model, request: Request) -> Estimate:
+    """Plan a request and work out its cost from shapes alone.
+
+    Args:
+        model: an outline: its networks have no memory.
+    """
     whole = plan(request, model.identity, model.denoiser.levels, model.vae.factor)
-    work = _flop(model, whole)
-    weights = sum(tensor.numel() for each in model.networks.values() for tensor in each.parameters())
+    step = _counted(model.denoiser.network, lambda: _one_step(model, whole))
+    latents = _meta(model, 1, model.identity.latent_channels, *whole.latent)
+    decode = _counted(model.vae, lambda: model.vae.decode(latents))
+    work = step.flop * whole.evaluations + decode.flop * whole.request.count
+    numbers = sum(tensor.numel() for each in model.networks.values() for tensor in each.parameters())
+    weights = numbers * model.dtype.itemsize
+    rows = 1 if whole.request.cfg == 1.0 else 2
     return Estimate(
         request=whole.request,
         passes=[each.text() for each in whole.passes],
         evaluations=whole.evaluations,
         tflop=work / 1e12,
         seconds=work / (_speed(model.device, model.dtype) * REACHED),
-        weights_gb=weights * model.dtype.itemsize / 1e9,
+        weights_gb=weights / 1e9,
+        memory_gb=(weights + max(rows * step.working, decode.working)) / 1e9,
         device=str(model.device),
         dtype=str(model.dtype).removeprefix("torch."),
     )
-
-
-def _flop(model: Model, whole: Plan) -> float:
-    """Operations of all evaluations and decodings, counted on networks without memory."""
-    step = _counted(lambda: _one_step(model, whole))
-    decode = _counted(
-        lambda: model.vae.decode(_meta(model, 1, model.identity.latent_channels, *whole.latent))
-    )
-    return step * whole.evaluations + decode * whole.request.count
 
 
 def _one_step(model: Model, whole: Plan) -> Tensor:
@@ -96,10 +98,40 @@ def _meta(model: Model, *shape: int) -> Tensor:
     return torch.empty(shape, device="meta", dtype=model.dtype)
 
 
-def _counted(work: Callable[[], object]) -> float:
+@dataclass
+class Cost:
+    """What one call of a network takes.
+
+    Args:
+        flop: floating-point operations.
+        working: about the most bytes of activations alive at once.
+    """
+
+    flop: float = 0.0
+    working: float = 0.0
+
+
+def _counted(network: nn.Module, work: Callable[[], object]) -> Cost:
+    """The cost of a call, counted on a network without memory."""
+    cost = Cost()
+
+    def measure(_: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        held = sum(_bytes(each) for each in (*inputs, output))
+        # beside a layer's own input and output, a residual path and a temporary are alive
+        cost.working = max(cost.working, 2.0 * held)
+
+    leaves = [each for each in network.modules() if not list(each.children())]
+    handles = [each.register_forward_hook(measure) for each in leaves]
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         work()
-    return float(counter.get_total_flops())
+    for handle in handles:
+        handle.remove()
+    cost.flop = float(counter.get_total_flops())
+    return cost
+
+
+def _bytes(value: object) -> int:
+    return value.numel() * value.element_size() if isinstance(value, Tensor) else 0
 
 
 def _speed(device: torch.device, dtype: torch.dtype) -> float:

@@ -130,9 +130,10 @@ def resolved(request: Request, identity: Identity, factor: int) -> Request:
 
 
 def _must_agree(request: Request, identity: Identity) -> None:
-    if request.sigmas is not None:
-        if request.schedule is not None or request.steps is not None:
-            raise RequestError("sigmas replace schedule and steps, however: both were given")
+    listed = len([sigma for sigma in request.sigmas or () if sigma > 0])
+    # a resolved request states its steps, and must resolve to itself
+    if listed and (request.schedule is not None or request.steps not in {None, listed}):
+        raise RequestError("sigmas replace schedule and steps, however: both were given")
     start, stop = request.guidance.interval
     if not 0.0 <= start <= stop <= 1.0:
         raise RequestError(f"guidance.interval must rise within 0…1, however: {start} to {stop}")

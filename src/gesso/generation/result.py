@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from gesso.checkpoint.hashes import sha256
 from gesso.errors import RequestError
 from gesso.generation.infotext import Infotext, write
 from gesso.generation.pictures import SUFFIXES, Texts, read_texts, write_picture
-from gesso.model import Model
+from gesso.model import Model, Origins
 from gesso.request import Request
 
 __all__ = ["ENGINE", "Origin", "Result", "read_parameters", "read_record", "read_request", "record", "save"]
@@ -50,8 +50,7 @@ class Origin:
         sha256: of the file; empty where the model is a folder.
         family: family and variant, such as "sd1-inpainting".
         prediction: what the network predicts.
-        vae: the file the autoencoder came from, where that is another.
-        ema: whether a training checkpoint's averaged weights painted.
+        others: which other files its parts came from.
     """
 
     path: Path
@@ -60,8 +59,7 @@ class Origin:
     prediction: str
     device: str
     dtype: str
-    vae: Path | None = None
-    ema: bool = False
+    others: Origins = field(default_factory=Origins)
 
     @staticmethod
     def of(model: Model) -> "Origin":
@@ -73,8 +71,7 @@ class Origin:
             model.identity.facts.prediction.value,
             str(model.device),
             str(model.dtype).removeprefix("torch."),
-            model.vae_path,
-            model.ema,
+            model.origins,
         )
 
 
@@ -109,8 +106,9 @@ def record(request: BaseModel, origin: Origin) -> dict[str, Any]:
             "sha256": origin.sha256,
             "family": origin.family,
             "prediction": origin.prediction,
-            "vae": origin.vae.as_posix() if origin.vae else None,
-            "ema": origin.ema,
+            "vae": origin.others.vae.as_posix() if origin.others.vae else None,
+            "lender": origin.others.lender.as_posix() if origin.others.lender else None,
+            "ema": origin.others.ema,
         },
         "environment": {"torch": torch.__version__, "device": origin.device, "dtype": origin.dtype},
     }
