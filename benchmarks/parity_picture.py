@@ -54,7 +54,7 @@ def paint_gesso(family: str, folder: Path) -> None:
         folder / f"{family}.safetensors", device="cpu", dtype="float32", prediction=PREDICTION.get(family)
     )
     asked = request(family, folder)
-    kept = {"sigmas": torch.tensor(make_plan(model, asked).passes[0].sigmas[:-1], dtype=torch.float64)}
+    kept = {"sigmas": torch.tensor(make_plan(model, asked).passes[0].sigmas, dtype=torch.float64)}
     if asked.source is not None:
         with torch.inference_mode():
             pixels = as_pixels(open_image(str(asked.source.image), SIZE))
