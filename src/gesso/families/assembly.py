@@ -22,6 +22,11 @@ from gesso.sampling.levels import ContinuousLevels, NoiseLevels, TrainedLevels
 __all__ = ["Drawing", "drawings", "filled", "noise_levels"]
 
 VAE = "first_stage_model."
+SCALES = (".scale_weight", ".scale_input")
+"""Beside 8-bit weights: what a weight is multiplied by, and what would scale 8-bit activations (not used).
+
+Source: the `scaled_fp8` files of ComfyUI.
+"""
 STANDARD_TABLE_TOLERANCE = 5e-3
 """A stored noise table this close to the published one is a rounded copy (half precision keeps 3 digits)."""
 
@@ -33,11 +38,13 @@ class Drawing:
     Args:
         network: on the meta device.
         tensors: name in the network → name in the file.
+        scales: name in the network → name in the file of the number that its 8-bit weight is multiplied by.
     """
 
     network: nn.Module
     checkpoint: Checkpoint
     tensors: Mapping[str, str]
+    scales: Mapping[str, str]
 
 
 def drawings(
@@ -104,8 +111,11 @@ def _all_there(identity: Identity, found: Mapping[str, Drawing]) -> None:
 def filled(drawing: Drawing, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """The network with its weights in, ready for use."""
     local = {name: own for own, name in drawing.tensors.items()}
-    tensors = drawing.checkpoint.tensors(local, dtype=dtype, device=device)
-    state = {local[name]: _laid_out(tensor) for name, tensor in tensors}
+    scales = dict(drawing.checkpoint.tensors(drawing.scales.values(), dtype=dtype, device=device))
+    state: dict[str, Tensor] = {}
+    for name, tensor in drawing.checkpoint.tensors(local, dtype=dtype, device=device):
+        scale = drawing.scales.get(local[name])
+        state[local[name]] = _laid_out(tensor if scale is None else tensor * scales[scale])
     drawing.network.load_state_dict(state, strict=True, assign=True)
     return drawing.network.eval().requires_grad_(requires_grad=False)
 
@@ -114,11 +124,15 @@ def _drawing(
     part: str, identity: Identity, checkpoint: Checkpoint, prefix: str, names: tuple[str, ...]
 ) -> Drawing:
     tensors = {name.removeprefix(prefix): name for name in names}
+    scales = {own: tensors.pop(own) for own in list(tensors) if own.endswith(SCALES)}
     shapes = Shapes({own: checkpoint.shapes[name] for own, name in tensors.items()})
     with torch.device("meta"):
         network = _built(part, identity, shapes)
     _must_match(part, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}, shapes)
-    return Drawing(network, checkpoint, tensors)
+    weights = {
+        own.replace(SCALES[0], ".weight"): name for own, name in scales.items() if own.endswith(SCALES[0])
+    }
+    return Drawing(network, checkpoint, tensors, weights)
 
 
 def _built(part: str, identity: Identity, shapes: Shapes) -> nn.Module:

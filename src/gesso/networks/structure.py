@@ -17,9 +17,28 @@ __all__ = ["Shapes", "conv", "count", "embedding", "group_norm", "layer_norm", "
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def under(shapes: Shapes, prefix: str) -> Shapes:
+class Part(dict[str, tuple[int, ...]]):
+    """Some of a network's tensors, named relative to their place in it.
+
+    Args:
+        place: what their names had in front, for errors.
+    """
+
+    def __init__(self, shapes: Shapes, place: str) -> None:
+        super().__init__(shapes)
+        self.place = place
+
+
+def under(shapes: Shapes, prefix: str) -> Part:
     """The tensors whose names start with a prefix, named without it."""
-    return {name[len(prefix) :]: shape for name, shape in shapes.items() if name.startswith(prefix)}
+    cut = len(prefix)
+    found = {name[cut:]: shape for name, shape in shapes.items() if name.startswith(prefix)}
+    return Part(found, whole(shapes, prefix))
+
+
+def whole(shapes: Shapes, name: str) -> str:
+    """A tensor's name within the network."""
+    return (shapes.place if isinstance(shapes, Part) else "") + name
 
 
 def count(shapes: Shapes, prefix: str) -> int:
@@ -37,9 +56,13 @@ def size(shapes: Shapes, name: str, ndim: int) -> tuple[int, ...]:
     """
     shape = shapes.get(name)
     if shape is None:
-        raise TensorMismatch(f"the network must have the tensor {name}, however: it is missing")
+        raise TensorMismatch(
+            f"the network must have the tensor {whole(shapes, name)}, however: it is missing"
+        )
     if len(shape) != ndim or not prod(shape):
-        raise TensorMismatch(f"{name} must have {ndim} dimensions, however: its shape is {tuple(shape)}")
+        raise TensorMismatch(
+            f"{whole(shapes, name)} must have {ndim} dimensions, however: its shape is {tuple(shape)}"
+        )
     return tuple(shape)
 
 

@@ -1,0 +1,124 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gesso.checkpoint.file import Checkpoint
+from gesso.errors import DoesNotFit, TensorMismatch
+from gesso.families.assembly import drawings, filled, noise_levels
+from gesso.families.blueprint import checkpoint_shapes
+from gesso.families.identify import identify
+from gesso.sampling.levels import TrainedLevels
+from tests.models import PLANS, random_weights, save_model
+
+CPU = torch.device("cpu")
+UNET = "model.diffusion_model."
+
+
+def weights(family: str = "sd1") -> dict[str, Tensor]:
+    return random_weights(checkpoint_shapes(PLANS[family], buffers=False))
+
+
+def saved(path: Path, tensors: Mapping[str, Tensor]) -> Path:
+    save_file(dict(tensors), path, {"format": "pt"})
+    return path
+
+
+def test_every_weight_arrives_as_the_file_has_it(tmp_path: Path) -> None:
+    tensors = weights()
+    identity = identify(Checkpoint.open(saved(tmp_path / "x.safetensors", tensors)))
+    found = {name: filled(each, CPU, torch.float32) for name, each in drawings(identity).items()}
+    assert set(found) == {"unet", "vae", "text"}
+    for name, network in found.items():
+        for own, tensor in network.state_dict().items():
+            assert torch.equal(tensor, tensors[identity.prefixes[name] + own])
+
+
+def test_a_tensor_that_belongs_to_no_part_is_an_error(tmp_path: Path) -> None:
+    path = saved(tmp_path / "x.safetensors", weights() | {"mystery.weight": torch.zeros(3)})
+    with pytest.raises(TensorMismatch, match=r"1 do not, such as mystery\.weight"):
+        drawings(identify(Checkpoint.open(path)))
+
+
+@pytest.mark.parametrize("change", ["missing", "extra", "misshapen"])
+def test_a_network_takes_exactly_its_tensors(change: str, tmp_path: Path) -> None:
+    tensors = weights()
+    name = f"{UNET}input_blocks.1.1.transformer_blocks.0.attn1.to_k.weight"
+    if change == "missing":
+        del tensors[name]
+    elif change == "extra":
+        tensors[f"{name.removesuffix('.weight')}.surplus"] = torch.zeros(3)
+    else:
+        tensors[name] = torch.zeros(3)
+    with pytest.raises(TensorMismatch, match=r"attn1\.to_k"):
+        drawings(identify(Checkpoint.open(saved(tmp_path / "x.safetensors", tensors))))
+
+
+def test_a_file_without_an_autoencoder_says_how_to_go_on(tmp_path: Path) -> None:
+    tensors = {name: each for name, each in weights().items() if not name.startswith("first_stage_model.")}
+    identity = identify(Checkpoint.open(saved(tmp_path / "x.safetensors", tensors)))
+    with pytest.raises(TensorMismatch, match="no vae") as error:
+        drawings(identity)
+    assert "autoencoder" in error.value.hint
+    whole = save_model(tmp_path / "whole.safetensors", "sd1")
+    assert set(drawings(identity, vae=whole)) == {"unet", "vae", "text"}
+
+
+def test_a_unet_alone_borrows_what_it_lacks(tmp_path: Path) -> None:
+    alone = {name.removeprefix(UNET): each for name, each in weights().items() if name.startswith(UNET)}
+    identity = identify(Checkpoint.open(saved(tmp_path / "alone.safetensors", alone)))
+    lender = save_model(tmp_path / "lender.safetensors", "sd1", seed=1)
+    parts = drawings(identity, lender=lender)
+    assert parts["unet"].checkpoint.path.name == "alone.safetensors"
+    assert parts["text"].checkpoint.path.name == parts["vae"].checkpoint.path.name == "lender.safetensors"
+    stranger = save_model(tmp_path / "stranger.safetensors", "sdxl")
+    with pytest.raises(DoesNotFit, match="must be of family sd1, however: it is sdxl"):
+        drawings(identity, lender=stranger)
+
+
+def test_scaled_8_bit_weights_are_multiplied_out(tmp_path: Path) -> None:
+    tensors = weights()
+    name = f"{UNET}time_embed.0.weight"
+    exact = (tensors[name] * 64).to(torch.float8_e4m3fn)
+    tensors |= {
+        name: exact,
+        name.replace("weight", "scale_weight"): torch.tensor(1 / 64),
+        name.replace("weight", "scale_input"): torch.tensor(1.0),
+        "scaled_fp8": torch.zeros(2),
+    }
+    identity = identify(Checkpoint.open(saved(tmp_path / "x.safetensors", tensors)))
+    unet = filled(drawings(identity)["unet"], CPU, torch.float32)
+    assert torch.equal(unet.state_dict()["time_embed.0.weight"], exact.float() / 64)
+
+
+def levels(tmp_path: Path, **extra: Tensor) -> TrainedLevels:
+    path = saved(tmp_path / "x.safetensors", weights() | extra)
+    found = noise_levels(identify(Checkpoint.open(path)))
+    assert isinstance(found, TrainedLevels)
+    return found
+
+
+def test_a_rounded_copy_of_the_published_table_is_the_published_table(tmp_path: Path) -> None:
+    standard = TrainedLevels.scaled_linear()
+    table = torch.tensor(standard.alphas_cumprod)
+    assert levels(tmp_path) == standard
+    assert levels(tmp_path, alphas_cumprod=table) == standard
+    assert levels(tmp_path, alphas_cumprod=table.half()) == standard
+
+
+def test_a_table_of_its_own_is_used(tmp_path: Path) -> None:
+    table = torch.tensor(TrainedLevels.scaled_linear().alphas_cumprod) ** 1.5
+    own = levels(tmp_path, alphas_cumprod=table)
+    assert own.sigma_max == pytest.approx(float(((1 - table[-1]) / table[-1]).sqrt()), rel=1e-4)
+
+
+def test_a_table_that_does_not_fall_is_not_used(tmp_path: Path) -> None:
+    assert levels(tmp_path, alphas_cumprod=torch.full((1000,), 0.5)) == TrainedLevels.scaled_linear()
+
+
+def test_the_marker_asks_for_zero_terminal_snr(tmp_path: Path) -> None:
+    found = levels(tmp_path, v_pred=torch.zeros(0), ztsnr=torch.zeros(0))
+    assert found == TrainedLevels.scaled_linear().zero_terminal_snr()
