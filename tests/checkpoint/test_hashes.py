@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gesso.checkpoint.hashes import auto_v1, auto_v3, sha256, short_hash
+from gesso.checkpoint.hashes import auto_v1, auto_v3, by_name, sha256, short_hash
 from gesso.checkpoint.write import save
 from gesso.errors import BrokenFile, CheckpointError
 
@@ -70,3 +70,12 @@ def test_a_damaged_or_unwritable_cache_is_passed_over(tmp_path: Path) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="must be readable"):
         sha256(tmp_path / "nothing")
+
+
+def test_every_hash_goes_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save(path, {"a": torch.arange(9)})
+    assert set(by_name(path)) == {"SHA256", "AutoV1", "AutoV2", "AutoV3"}
+    assert by_name(path)["SHA256"].startswith(by_name(path)["AutoV2"])
+    path.write_bytes(b"\xff" * 64)
+    assert "AutoV3" not in by_name(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gesso.errors import BrokenFile, CheckpointError
 
-__all__ = ["auto_v1", "auto_v3", "sha256", "short_hash"]
+__all__ = ["auto_v1", "auto_v3", "by_name", "sha256", "short_hash"]
 
 
 def sha256(path: Path, cache: Path | None = None) -> str:
@@ -57,6 +57,14 @@ def auto_v3(path: Path) -> str:
             f"{path} must be .safetensors to have an AutoV3 hash, however: its header does not fit"
         )
     return _digest(path, start)[:12]
+
+
+def by_name(path: Path) -> dict[str, str]:
+    """Every hash that programs of the field write, by what they call it."""
+    hashes = {"SHA256": sha256(path), "AutoV1": auto_v1(path), "AutoV2": short_hash(path)}
+    with suppress(BrokenFile):
+        hashes["AutoV3"] = auto_v3(path)
+    return hashes
 
 
 def _digest(path: Path, start: int) -> str:

@@ -46,6 +46,10 @@ class Report(BaseModel):
     problems: list[str]
     notes: list[str]
     metadata: dict[str, str]
+    imports: list[str]
+    """Python names that a pickle asks for; none of them was imported."""
+    hashes: dict[str, str] = {}
+    """The file's hashes as programs of the field write them, where they were asked for."""
 
     def text(self) -> str:
         """The report for reading."""
@@ -61,6 +65,8 @@ class Report(BaseModel):
         lines += _section("not", [f"{name}: {why}" for name, why in self.rejected.items()])
         lines += _section("ignored", [f"{count} tensors: {why}" for why, count in self.ignored.items()])
         lines += _section("noted", self.notes)
+        lines += _section("asks for (not imported)", self.imports)
+        lines += _section("hashes", [f"{name}: {value}" for name, value in self.hashes.items()])
         lines += _section("wrong", self.problems)
         return "\n".join(lines)
 
@@ -85,6 +91,7 @@ def report(identity: Identity) -> Report:
         problems=_problems(identity),
         notes=list(identity.notes),
         metadata={key: value[:200] for key, value in checkpoint.metadata.items()},
+        imports=list(checkpoint.imports),
     )
 
 
