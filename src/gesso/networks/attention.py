@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gesso.networks.structure import Shapes, conv, count, group_norm, layer_norm, linear, under
+from gesso.networks.structure import Shapes, conv, count, group_norm, layer_norm, linear, under, wired
 
 __all__ = ["Attention", "Heads", "SpatialTransformer"]
 
@@ -26,6 +26,8 @@ class Attention(nn.Module):
 
     def __init__(self, shapes: Shapes, heads: Heads) -> None:
         super().__init__()
+        for name in ("to_q", "to_k", "to_v"):
+            wired(shapes, name, "to_out.0", "to_q")
         self.to_q = linear(shapes, "to_q")
         self.to_k = linear(shapes, "to_k")
         self.to_v = linear(shapes, "to_v")
@@ -63,6 +65,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
+        wired(shapes, "net.0.proj", "net.2", halves=True)
         # index 1 was a dropout in the code that wrote the files
         self.net = nn.Sequential(
             GatedProjection(under(shapes, "net.0.")), nn.Identity(), linear(shapes, "net.2")
@@ -78,6 +81,10 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, shapes: Shapes, heads: Heads) -> None:
         super().__init__()
+        wired(shapes, "norm1", "attn1.to_q", "norm2", "attn2.to_q", "norm3", "ff.net.0.proj")
+        wired(shapes, "norm1", "attn1.to_k")
+        wired(shapes, "norm1", "attn1.to_v")
+        wired(shapes, "ff.net.2", "norm1")
         self.attn1 = Attention(under(shapes, "attn1."), heads)
         self.ff = FeedForward(under(shapes, "ff."))
         self.attn2 = Attention(under(shapes, "attn2."), heads)
@@ -103,6 +110,8 @@ class SpatialTransformer(nn.Module):
         project = linear if self.linear else conv
         self.proj_in = project(shapes, "proj_in")
         blocks = range(count(shapes, "transformer_blocks"))
+        for i in blocks:
+            wired(shapes, "norm", "proj_in", f"transformer_blocks.{i}.norm1", "proj_out", "norm")
         self.transformer_blocks = nn.ModuleList(
             TransformerBlock(under(shapes, f"transformer_blocks.{i}."), heads) for i in blocks
         )

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gesso.networks.structure import Shapes, conv, count, group_norm, under
+from gesso.networks.structure import Shapes, conv, count, group_norm, under, wired
 
 __all__ = ["Autoencoder", "Moments"]
 
@@ -39,6 +39,7 @@ class Residual(nn.Module):
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
+        wired(shapes, "norm1", "conv1", "norm2", "conv2")
         self.norm1 = group_norm(shapes, "norm1", EPS)
         self.conv1 = conv(shapes, "conv1")
         self.norm2 = group_norm(shapes, "norm2", EPS)

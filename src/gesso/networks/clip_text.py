@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gesso.networks.structure import Shapes, count, embedding, layer_norm, linear, under
+from gesso.networks.structure import Shapes, count, embedding, layer_norm, linear, under, wired
 from gesso.networks.text_states import TextStates, at_end_of_text
 
 __all__ = ["Activation", "ClipText"]
@@ -89,6 +89,9 @@ class Layer(nn.Module):
 
     def __init__(self, shapes: Shapes, heads: Callable[[int], int], activation: Activation) -> None:
         super().__init__()
+        for name in ("q_proj", "k_proj", "v_proj"):
+            wired(shapes, "layer_norm1", f"self_attn.{name}", "self_attn.out_proj", "layer_norm2")
+        wired(shapes, "layer_norm2", "mlp.fc1", "mlp.fc2", "layer_norm1")
         self.self_attn = SelfAttention(under(shapes, "self_attn."), heads)
         self.layer_norm1 = layer_norm(shapes, "layer_norm1")
         self.mlp = FeedForward(under(shapes, "mlp."), activation)

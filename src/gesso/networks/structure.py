@@ -5,6 +5,7 @@ exactly the layers that those tensors fill. A narrower, shallower or pruned mode
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from math import prod
 
 import torch
@@ -12,7 +13,20 @@ from torch import nn
 
 from gesso.errors import TensorMismatch
 
-__all__ = ["Shapes", "conv", "count", "embedding", "group_norm", "layer_norm", "linear", "parameter", "under"]
+__all__ = [
+    "Shapes",
+    "channels",
+    "conv",
+    "count",
+    "embedding",
+    "group_norm",
+    "layer_norm",
+    "linear",
+    "parameter",
+    "under",
+    "whole",
+    "wired",
+]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -64,6 +78,33 @@ def size(shapes: Shapes, name: str, ndim: int) -> tuple[int, ...]:
             f"{whole(shapes, name)} must have {ndim} dimensions, however: its shape is {tuple(shape)}"
         )
     return tuple(shape)
+
+
+def wired(shapes: Shapes, *names: str, halves: bool = False) -> None:
+    """Check that each layer takes as many channels as the one before gives.
+
+    Args:
+        names: layers in the order that numbers pass through them; a norm gives what it takes.
+        halves: whether every layer gives twice what goes on, as before a gate.
+
+    Raises:
+        TensorMismatch: two of them do not fit; names the later.
+    """
+    for before, after in pairwise(names):
+        given = channels(shapes, before)[1] // (2 if halves else 1)
+        taken = channels(shapes, after)[0]
+        if given != taken:
+            raise TensorMismatch(
+                f"{whole(shapes, after)}.weight must take the {given} channels that {before} gives, "
+                f"however: it takes {taken}"
+            )
+
+
+def channels(shapes: Shapes, name: str) -> tuple[int, int]:
+    """How many channels a layer takes and gives."""
+    weight = f"{name}.weight"
+    given, *taken = size(shapes, weight, max(1, len(shapes.get(weight, ()))))
+    return (taken or [given])[0], given
 
 
 def conv(shapes: Shapes, name: str, *, stride: int = 1, padding: int | None = None) -> nn.Conv2d:

@@ -18,7 +18,8 @@ from torch.nn import functional
 from gesso.errors import TensorMismatch, Unsupported
 from gesso.networks.attention import Heads, SpatialTransformer
 from gesso.networks.embeddings import sinusoids
-from gesso.networks.structure import Shapes, conv, count, group_norm, linear, under
+from gesso.networks.joints import check_joints
+from gesso.networks.structure import Shapes, conv, count, group_norm, linear, under, wired
 
 __all__ = ["Downsample", "ResBlock", "UNet", "Upsample"]
 
@@ -30,6 +31,8 @@ class ResBlock(nn.Module):
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
+        wired(shapes, "in_layers.0", "in_layers.2", "out_layers.0", "out_layers.3")
+        wired(shapes, "emb_layers.1", "out_layers.0")
         self.in_layers = nn.Sequential(
             group_norm(shapes, "in_layers.0", EPS), nn.SiLU(), conv(shapes, "in_layers.2")
         )
@@ -39,6 +42,11 @@ class ResBlock(nn.Module):
             group_norm(shapes, "out_layers.0", EPS), nn.SiLU(), nn.Identity(), conv(shapes, "out_layers.3")
         )
         around = "skip_connection"
+        if f"{around}.weight" in shapes:
+            wired(shapes, "in_layers.0", around)
+            wired(shapes, around, "out_layers.0")
+        else:
+            wired(shapes, "out_layers.3", "in_layers.0")
         self.skip_connection = conv(shapes, around) if f"{around}.weight" in shapes else nn.Identity()
 
     def forward(self, x: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b d h w"]:
@@ -122,6 +130,7 @@ def layer(shapes: Shapes, name: str, heads: Heads) -> nn.Module:
 
 def embed(shapes: Shapes, name: str) -> nn.Sequential:
     """Two linear layers, numbered as in the file."""
+    wired(shapes, f"{name}.0", f"{name}.2")
     return nn.Sequential(linear(shapes, f"{name}.0"), nn.SiLU(), linear(shapes, f"{name}.2"))
 
 
@@ -152,6 +161,7 @@ class UNet(nn.Module):
         self.output_blocks = nn.ModuleList(Block(shapes, f"output_blocks.{i}", heads) for i in range(outputs))
         self.out = nn.Sequential(group_norm(shapes, "out.0", EPS), nn.SiLU(), conv(shapes, "out.2"))
         self.time_width = shapes["time_embed.0.weight"][1]
+        check_joints(shapes)
 
     def forward(
         self,
