@@ -1,0 +1,135 @@
+"""How good a checkpoint is: what the judge sees in the pictures it paints, and a grid to see for oneself."""
+
+import argparse
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from gesso import model as models
+from gesso.conditioning.conditioning import Conditioning
+from gesso.conditioning.encode import TextEncoder, Tower, encode
+from gesso.conditioning.prompt import parse
+from gesso.families.facts import Defaults
+from gesso.guidance.classifier_free import classifier_free
+from gesso.sampling.noise import SeededNoise
+from gesso.sampling.samplers import sampler
+from gesso.sampling.schedules import schedule
+from studies.emoji.backgrounds import BACKGROUNDS, WHITE
+from studies.emoji.judge import Verdicts, judge, load
+from studies.emoji.objects import things
+from studies.emoji.plan import SIDE
+from studies.emoji.scenes import Scene, caption
+
+BATCH = 50
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is asked for, in words and as a scene."""
+
+    text: str
+    scene: Scene
+
+
+def prompts(count: int, seed: int) -> list[Prompt]:
+    """Prompts over all objects in turn; every fourth a combination that training never showed."""
+    rng = np.random.default_rng(seed)
+    asked: list[Prompt] = []
+    for i in range(count):
+        while True:
+            copies = int(rng.choice(3, p=(0.6, 0.2, 0.2))) + 1
+            background = WHITE if rng.random() < 0.3 else int(rng.integers(len(BACKGROUNDS)))
+            scene = Scene((i % len(things()),) * copies, background)
+            if scene.unseen == (i % 4 == 0):
+                break
+        asked.append(Prompt(caption(scene, rng), scene))
+    return asked
+
+
+@torch.inference_mode()
+def paint(model: models.Model, texts: list[str], defaults: Defaults, seed: int) -> Float[Tensor, "b 3 h w"]:
+    """Pictures of the prompts, -1 to 1, by the engine's own parts but many at a time."""
+    part = model.identity.text[0]
+    encoder: TextEncoder = model.networks[part.name]  # pyright: ignore[reportAssignmentType]
+    tower = Tower(encoder, layer=part.layer, normed=part.normed, pad=part.pad)
+    told = encode([parse(text) for text in ["", *texts]], [tower])
+    context = torch.cat([each.context for each in told])
+    silent = Conditioning(context[:1].expand(len(texts), -1, -1))
+    denoise = classifier_free(model.denoiser, Conditioning(context[1:]), silent, scale=defaults.cfg)
+    sigmas = schedule(defaults.schedule)(model.denoiser.levels, defaults.steps)
+    side = SIDE // model.vae.factor
+    seeds = tuple(range(seed, seed + len(texts)))
+    noise = SeededNoise(seeds, (model.identity.latent_channels, side, side), sigmas)
+    *_, last = sampler(defaults.sampler)(denoise, noise.draw() * sigmas[0], sigmas, noise)
+    pixels = model.vae.decode(model.unscaled(last.x).to(model.dtype)).float().clamp(-1, 1)
+    # judged as saved: whole numbers of 255
+    return ((pixels + 1) * 127.5).round() / 127.5 - 1
+
+
+def painted(
+    model: models.Model, asked: list[Prompt], defaults: Defaults, seed: int
+) -> Float[Tensor, "b 3 h w"]:
+    """All prompts, some at a time."""
+    texts = [prompt.text for prompt in asked]
+    return torch.cat(
+        [paint(model, texts[i : i + BATCH], defaults, seed + i) for i in range(0, len(texts), BATCH)]
+    )
+
+
+def grid(pictures: Float[Tensor, "b 3 h w"], texts: list[str], columns: int, scale: int = 2) -> Image.Image:
+    """Pictures in rows, their prompts below them."""
+    side, line = SIDE * scale, 24
+    rows = -(-len(texts) // columns)
+    sheet = Image.new("RGB", (columns * (side + 4), rows * (side + line)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for i, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
+        values = ((picture + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+        left, top = i % columns * (side + 4), i // columns * (side + line)
+        sheet.paste(Image.fromarray(values).resize((side, side), Image.Resampling.BICUBIC), (left, top))
+        half = len(text) if len(text) * 5 < side else max(text.rfind(" ", 0, side // 5), 1)
+        pen.multiline_text((left, top + side), f"{text[:half]}\n{text[half:].strip()}", "black", font_size=9)
+    return sheet
+
+
+def summary(verdicts: Verdicts, asked: list[Prompt]) -> dict[str, float]:
+    """Shares of right answers, over all prompts and over the never-seen combinations."""
+    unseen = torch.tensor([prompt.scene.unseen for prompt in asked])
+    several = torch.tensor([len(prompt.scene.things) > 1 for prompt in asked])
+    named = {name: getattr(verdicts, name) for name in Verdicts.__dataclass_fields__}
+    found = {name: float(right.mean()) for name, right in named.items()}
+    found |= {f"{name}, never seen": float(right[unseen].mean()) for name, right in named.items()}
+    found["count, two or three"] = float(verdicts.count[several].mean())
+    return {name: round(share, 3) for name, share in found.items()}
+
+
+def main() -> None:
+    """Paint, judge, print."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--folder", type=Path, default=Path("runs/emoji"))
+    options.add_argument("--model", type=Path, default=Path("runs/emoji/emoji.safetensors"))
+    options.add_argument("--count", type=int, default=300)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--set", nargs="*", default=[], help="defaults to try instead: cfg=2 steps=12")
+    options.add_argument("--grid", type=Path)
+    asked = options.parse_args()
+    model = models.load(asked.model)
+    changes = dict(part.split("=") for part in asked.set)
+    kinds = {"cfg": float, "steps": int}
+    defaults = replace(
+        model.identity.facts.defaults, **{key: kinds.get(key, str)(value) for key, value in changes.items()}
+    )
+    wanted = prompts(asked.count, asked.seed)
+    pictures = painted(model, wanted, defaults, 1000 * asked.seed)
+    print(json.dumps(summary(judge(load(asked.folder), pictures, [p.scene for p in wanted]), wanted)))
+    if asked.grid:
+        grid(pictures[:60], [prompt.text for prompt in wanted[:60]], 12).save(asked.grid)
+
+
+if __name__ == "__main__":
+    main()
