@@ -21,7 +21,7 @@ from gesso.runtime.device import choose_device, choose_dtype
 from gesso.runtime.memory import memory_errors
 from gesso.sampling.prediction import PREDICTIONS
 
-__all__ = ["Model", "Origins", "builtin", "load", "outline"]
+__all__ = ["Model", "Origins", "builtin", "load"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Model:
         return latents / space.scale * _channels(space.std, latents) + _channels(space.mean, latents)
 
 
-def load(
+def load(  # noqa: PLR0913 - the one door for users; each choice has its default
     path: Path | str | None = None,
     *,
     device: str = "auto",
@@ -93,6 +93,7 @@ def load(
     vae: Path | str | None = None,
     lender: Path | str | None = None,
     ema: bool = False,
+    weights: bool = True,
 ) -> Model:
     """Load a checkpoint file: its family is found, its networks are built and filled, nothing is downloaded.
 
@@ -105,6 +106,8 @@ def load(
             name and ends in .vae.safetensors, .vae.pt or .vae.ckpt.
         lender: a checkpoint of the same family that lends the parts this one lacks, as a UNet alone does.
         ema: use a training checkpoint's averaged weights.
+        weights: False leaves the networks without memory: enough to plan with and to count what painting
+            will cost.
 
     Raises:
         CheckpointError: the file is broken, of no known family, or not exactly the tensors needed.
@@ -114,34 +117,12 @@ def load(
     identity, parts, origins = _drawn(Wanted(path, vae, lender, prediction, ema))
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
+    if not weights:
+        outline = {name: drawing.network.to(kind) for name, drawing in parts.items()}
+        return _model(identity, outline, (place, kind), origins)
     with memory_errors(f"loading {identity.checkpoint.path.name}"):
         networks = {name: filled(drawing, place, kind) for name, drawing in parts.items()}
-    asked = _asked(identity, networks["unet"], place, kind)
-    return replace(_model(asked, networks, place, kind), origins=origins)
-
-
-def outline(
-    path: Path | str | None = None,
-    *,
-    device: str = "auto",
-    dtype: str = "auto",
-    prediction: str | None = None,
-    vae: Path | str | None = None,
-    lender: Path | str | None = None,
-    ema: bool = False,
-) -> Model:
-    """The same model without its weights: enough to plan with and to count what painting will cost.
-
-    Raises:
-        CheckpointError: as `load`.
-        Unsupported: as `load`.
-        NoDevice: no such device.
-    """
-    identity, parts, origins = _drawn(Wanted(path, vae, lender, prediction, ema))
-    place = choose_device(device)
-    kind = choose_dtype(dtype, place)
-    networks = {name: drawing.network.to(kind) for name, drawing in parts.items()}
-    return replace(_model(identity, networks, place, kind), origins=origins)
+    return _model(_asked(identity, networks["unet"], place, kind), networks, (place, kind), origins)
 
 
 def builtin() -> Path:
@@ -183,11 +164,14 @@ def _beside(path: Path) -> Path | None:
 
 
 def _model(
-    identity: Identity, networks: Mapping[str, nn.Module], device: torch.device, dtype: torch.dtype
+    identity: Identity,
+    networks: Mapping[str, nn.Module],
+    where: tuple[torch.device, torch.dtype],
+    origins: Origins,
 ) -> Model:
     prediction = PREDICTIONS[identity.facts.prediction.value]
-    denoiser = Denoiser(networks["unet"], prediction, noise_levels(identity), dtype)
-    return Model(identity, networks, denoiser, device, dtype)
+    denoiser = Denoiser(networks["unet"], prediction, noise_levels(identity), where[1])
+    return Model(identity, networks, denoiser, *where, origins)
 
 
 def _asked(identity: Identity, unet: nn.Module, device: torch.device, dtype: torch.dtype) -> Identity:

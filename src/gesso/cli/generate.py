@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,24 +70,24 @@ class Generate(Request):
             return
         from gesso.cli.progress import follow
         from gesso.generation.generate import generate
-        from gesso.model import load
 
         with follow(quiet=self.json_output) as progress:
             progress.loading(self.model)
-            model = self._opened(load)
+            model = self._opened(weights=True)
             files = progress.painting(generate(model, request), model, self.out)
         if self.json_output:
             sys.stdout.write(json.dumps(files, indent=2) + "\n")
 
     def _print_plan(self, request: Request) -> None:
         from gesso.generation.estimate import estimate
-        from gesso.model import outline
 
-        found = estimate(self._opened(outline), request)
+        found = estimate(self._opened(weights=False), request)
         sys.stdout.write((found.model_dump_json(indent=2) if self.json_output else found.text()) + "\n")
 
-    def _opened(self, opener: "Callable[..., Model]") -> "Model":
-        return opener(
+    def _opened(self, *, weights: bool) -> "Model":
+        from gesso.model import load
+
+        return load(
             self.model,
             device=self.device,
             dtype=self.dtype,
@@ -96,6 +95,7 @@ class Generate(Request):
             vae=self.vae,
             lender=self.lender,
             ema=self.ema,
+            weights=weights,
         )
 
 

@@ -58,7 +58,7 @@ def estimate(model: Model, request: Request) -> Estimate:
     """Plan a request and work out its cost from shapes alone.
 
     Args:
-        model: an outline: its networks have no memory.
+        model: loaded without weights.
     """
     whole = plan(request, model.identity, model.denoiser.levels, model.vae.factor)
     step = _counted(model.denoiser.network, lambda: _one_step(model, whole))
