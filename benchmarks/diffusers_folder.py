@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.parity_cases import Case
-from benchmarks.parity_oracle import autoencoder_config, text_config, unet_config
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 
+from benchmarks.parity_cases import Case
+from benchmarks.parity_oracle import autoencoder_config, text_config, unet_config
 from gesso.conditioning.tokenizer import table
 from gesso.families.blueprint import OpenClipPlan
 

@@ -15,12 +15,13 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
-from benchmarks.parity_cases import Case, inputs
-from benchmarks.parity_picture import difference, paint_gesso, paint_oracle
-from benchmarks.random_checkpoint import PLANS, write
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from benchmarks.parity_cases import Case, inputs
+from benchmarks.parity_picture import difference, paint_gesso, paint_oracle
+from benchmarks.random_checkpoint import PLANS, write
 
 TOLERANCE = 1e-4
 LATENTS = (32, 32)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 import torch
-from benchmarks.parity_cases import Case
 from torch import Tensor, nn
 
+from benchmarks.parity_cases import Case
 from gesso.families.blueprint import ClipPlan
 from gesso.networks.autoencoder import Autoencoder
 from gesso.networks.clip_text import ClipText

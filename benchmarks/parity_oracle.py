@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from benchmarks.parity_cases import Case
 from diffusers.loaders.single_file_utils import (
     convert_ldm_unet_checkpoint,
     convert_ldm_vae_checkpoint,
@@ -18,6 +17,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from benchmarks.parity_cases import Case
 from gesso.families.blueprint import OpenClipPlan
 
 __all__ = ["autoencoder", "autoencoder_config", "text", "text_config", "unet", "unet_config"]

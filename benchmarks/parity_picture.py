@@ -1,6 +1,6 @@
-"""The whole way compared: the same words, noise and noise levels through gesso and through diffusers' pipelines.
+"""The whole way compared: the same words, noise and noise levels through gesso and diffusers' pipelines.
 
-Five Euler steps at 256 x 256 with guidance, in float32; SD 2.x as v-prediction, SDXL with its size conditions,
+Five Euler steps at 256 x 256 with guidance, in float32; SD 2.x as v, SDXL with its size conditions,
 the refiner from a source picture's latents at full strength, as it is meant to be used.
 """
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.diffusers_folder import write as write_folder
-from benchmarks.parity_cases import Case
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.diffusers_folder import write as write_folder
+from benchmarks.parity_cases import Case
 from gesso.generation.generate import make_plan, paint
 from gesso.generation.latents import as_pixels, encoded, open_image
 from gesso.model import load

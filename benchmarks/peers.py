@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 SIZES = {"sd-v1": 512, "sdxl-base": 1024}
@@ -88,7 +89,7 @@ def _figures(
     marks: tuple[float, float, float], load_peak: float, ticks: list[float], painted: float
 ) -> dict[str, float]:
     """Step time is the median without the first step, which also encodes the prompt and warms up."""
-    steps = [after - before for before, after in zip(ticks[1:], ticks[2:], strict=False)]
+    steps = [after - before for before, after in pairwise(ticks[1:])]
     return {
         "import_s": marks[1] - marks[0],
         "load_s": marks[2] - marks[1],

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from benchmarks.parity_cases import weight
 from torch import Tensor
 
+from benchmarks.parity_cases import weight
 from gesso.families.blueprint import (
     SCHEDULE,
     SD1,

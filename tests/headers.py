@@ -33,7 +33,7 @@ def write_header(
     dtype: str = "F16",
     metadata: dict[str, str] | None = None,
 ) -> Path:
-    """A safetensors file with a real header over a hole: full size to every reader, nearly nothing on disk."""
+    """A safetensors file with a real header over a hole: full size to readers, nearly nothing on disk."""
     header: dict[str, object] = {"__metadata__": {"format": "pt", **(metadata or {})}}
     at = 0
     for name, shape in shapes.items():

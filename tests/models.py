@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tests.headers import SD1, SD1_INPAINTING, SD1_INSTRUCT, SD2, SDXL, SDXL_REFINER, tiny
 from torch import Tensor
 
 from gesso.families.blueprint import CheckpointPlan, checkpoint_shapes
+from tests.headers import SD1, SD1_INPAINTING, SD1_INSTRUCT, SD2, SDXL, SDXL_REFINER, tiny
 
 PLANS: Mapping[str, CheckpointPlan] = {
     "sd1": tiny(SD1),

@@ -1,6 +1,7 @@
 """The Denoiser: D(x, σ, c), the estimate of clean latents; the one place where prediction types end.
 
-Source: Karras et al. 2022, arXiv:2206.00364, eq. 7: D(x; σ) = c_skip(σ) x + c_out(σ) F(c_in(σ) x; c_noise(σ)).
+Source: Karras et al. 2022, arXiv:2206.00364, eq. 7:
+D(x; σ) = c_skip(σ) x + c_out(σ) F(c_in(σ) x; c_noise(σ)).
 """
 
 from dataclasses import dataclass

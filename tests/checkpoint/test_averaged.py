@@ -1,8 +1,8 @@
 import pytest
-from tests.files import table
 
 from gesso.checkpoint.averaged import has_average, with_average
 from gesso.errors import TensorMismatch
+from tests.files import table
 
 RAW = {"model.diffusion_model.input_blocks.0.0.weight": (4, 4), "model.diffusion_model.out.2.bias": (4,)}
 AVERAGED = {

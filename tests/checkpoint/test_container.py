@@ -2,10 +2,10 @@ import gzip
 from pathlib import Path
 
 import pytest
-from tests.files import safetensors
 
 from gesso.checkpoint.container import read_file
 from gesso.errors import BrokenFile, CheckpointError
+from tests.files import safetensors
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 4265380512\n"
 STAND_INS = {

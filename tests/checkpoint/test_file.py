@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.files import program, safetensors, stored, tensor, text, torch_legacy, torch_zip
 
 from gesso.checkpoint.file import Checkpoint
 from gesso.errors import GessoError, TensorMismatch
+from tests.files import program, safetensors, stored, tensor, text, torch_legacy, torch_zip
 
 FILES = {
     "safetensors": safetensors(

@@ -1,7 +1,6 @@
 from collections.abc import Callable
 
 import pytest
-from tests.files import table
 
 from gesso.checkpoint.layouts import original
 from gesso.checkpoint.rename import autoencoder_names, inverse, renamed, unet_names_of_original
@@ -11,6 +10,7 @@ from gesso.families.autoencoder_plan import AutoencoderPlan, autoencoder_shapes
 from gesso.families.blueprint import SD1, SD2, SDXL, SDXL_REFINER, CheckpointPlan, checkpoint_shapes
 from gesso.families.text_plan import ClipPlan, clip_shapes
 from gesso.families.unet_plan import unet_shapes
+from tests.files import table
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."

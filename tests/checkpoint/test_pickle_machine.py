@@ -3,11 +3,11 @@ import pickle
 from collections.abc import Callable
 
 import pytest
-from tests.files import named, number, text
 
 from gesso.checkpoint import pickle_machine
 from gesso.checkpoint.pickle_machine import Global, Inert, Machine, Rationed
 from gesso.errors import BrokenFile
+from tests.files import named, number, text
 
 
 class Notes:
@@ -103,7 +103,7 @@ def test_calls_of_calls_keep_the_first_name() -> None:
     found = load(CALL + b")R)R.")
     assert isinstance(found, Inert)
     assert found.name == "somewhere.thing"
-    assert load(number(1) + b")R.").name == "?"  # pyright: ignore[reportAttributeAccessIssue]
+    assert load(number(1) + b")R.").name == "?"
 
 
 @pytest.mark.parametrize("content", [b"Pabc\n.", text("abc") + b"Q."])

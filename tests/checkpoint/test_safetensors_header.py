@@ -2,11 +2,11 @@ import io
 from pathlib import Path
 
 import pytest
-from tests.files import Counted, safetensors
 
 from gesso.checkpoint.entry import Entry, Source
 from gesso.checkpoint.safetensors_header import read_safetensors
 from gesso.errors import BrokenFile
+from tests.files import Counted, safetensors
 
 BIG = 7_000_000_000
 

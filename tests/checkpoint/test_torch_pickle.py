@@ -2,12 +2,12 @@ import io
 import pickle
 
 import pytest
-from tests.files import named, number, program, stored, tensor, text
 
 from gesso.checkpoint import torch_pickle
 from gesso.checkpoint.pickle_machine import Inert, Machine, Rationed
 from gesso.checkpoint.torch_pickle import Storage, StoredTensor, TorchMeaning
 from gesso.errors import BrokenFile
+from tests.files import named, number, program, stored, tensor, text
 
 
 def load(content: bytes) -> object:

@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+
+from gesso.checkpoint.entry import Source
+from gesso.checkpoint.file import Checkpoint
+from gesso.checkpoint.unpickle import read_legacy, read_zip
+from gesso.errors import BrokenFile, CheckpointError, UnsafeFile
 from tests.files import (
     LEGACY_HEAD,
     Counted,
@@ -22,11 +27,6 @@ from tests.files import (
     torch_legacy,
     torch_zip,
 )
-
-from gesso.checkpoint.entry import Source
-from gesso.checkpoint.file import Checkpoint
-from gesso.checkpoint.unpickle import read_legacy, read_zip
-from gesso.errors import BrokenFile, CheckpointError, UnsafeFile
 
 MAKE = named("os", "mkdir")
 EXTENSION = 0x6E
@@ -99,7 +99,7 @@ def _extension() -> Iterator[None]:
     copyreg.add_extension("os", "mkdir", EXTENSION)
     yield
     copyreg.remove_extension("os", "mkdir", EXTENSION)
-    copyreg._extension_cache.pop(EXTENSION, None)  # pyright: ignore[reportAttributeAccessIssue]
+    copyreg._extension_cache.pop(EXTENSION, None)
 
 
 PLACES: dict[str, Callable[[bytes, bytes], bytes]] = {
@@ -241,7 +241,7 @@ def test_training_checkpoints_full_of_foreign_classes(
             self.best = torch.tensor(0.5)
 
     ModelCheckpoint.__module__, ModelCheckpoint.__qualname__ = module.__name__, "ModelCheckpoint"
-    module.ModelCheckpoint = ModelCheckpoint  # pyright: ignore[reportAttributeAccessIssue]
+    module.ModelCheckpoint = ModelCheckpoint
     path = tmp_path / "last.ckpt"
     weights = {"model.diffusion_model.out.2.weight": torch.randn(4, 3, 3, 3)}
     with monkeypatch.context() as patch:

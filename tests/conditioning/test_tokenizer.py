@@ -4,10 +4,10 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.references.record_tokens import HERE, corpus, digest
 
 from gesso.conditioning.tokenizer import Tokenizer
 from gesso.errors import TensorMismatch
+from tests.references.record_tokens import HERE, corpus, digest
 
 RECORDED = json.loads((HERE / "tokens.json").read_text())
 

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from tests.headers import families, write_header
 
 from gesso.checkpoint.file import Checkpoint
 from gesso.errors import UnknownFamily, UnknownName
 from gesso.families.catalogue import FAMILIES
 from gesso.families.identify import identify
+from tests.headers import families, write_header
 
 KINDS = families()
 
@@ -83,7 +83,7 @@ def test_well_known_sizes_are_named(label: str, edition: str, tmp_path: Path) ->
     assert identify(Checkpoint.open(path)).edition == edition
 
 
-def test_a_files_own_facts_come_before_the_familys(tmp_path: Path) -> None:
+def test_a_files_own_facts_come_before_those_of_its_family(tmp_path: Path) -> None:
     metadata = {
         "gesso.num_heads": "4",
         "gesso.latent_scale": "0.5",

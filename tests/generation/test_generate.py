@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tests.models import save_model
 from torch import nn
 
 from gesso.errors import NotFinite, RequestError
@@ -14,6 +13,7 @@ from gesso.generation.generate import generate, paint
 from gesso.model import Model, load
 from gesso.request import Refiner, Request, Source
 from gesso.sampling.samplers import SAMPLERS
+from tests.models import save_model
 
 FAMILIES = ("sd1", "sd1-inpainting", "sd1-instruct", "sd2", "sdxl", "sdxl-refiner")
 
@@ -40,10 +40,7 @@ def rows(models: dict[str, Model]) -> Iterator[Counter[str]]:
 
         return hook
 
-    handles = [
-        model.denoiser.network.register_forward_hook(counter(name))  # pyright: ignore[reportArgumentType]
-        for name, model in models.items()
-    ]
+    handles = [model.denoiser.network.register_forward_hook(counter(name)) for name, model in models.items()]
     yield seen
     for handle in handles:
         handle.remove()
@@ -94,7 +91,7 @@ def test_closing_cancels_within_a_step(models: dict[str, Model], rows: Counter[s
     events = generate(models["sd1"], Request(prompt="a cat", steps=10, sampler="euler", cfg=1.0))
     while not isinstance(next(events), Stepped):
         pass
-    events.close()  # pyright: ignore[reportAttributeAccessIssue]
+    events.close()
     assert rows["sd1"] == 1
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.headers import families, write_header
 
 from gesso.checkpoint.file import Checkpoint
 from gesso.errors import RequestError, UnknownName, Unsupported
@@ -14,6 +13,7 @@ from gesso.generation.plan import Plan, plan
 from gesso.request import Refiner, Request, Source
 from gesso.sampling.levels import TrainedLevels
 from gesso.sampling.samplers import SAMPLERS
+from tests.headers import families, write_header
 
 LEVELS = TrainedLevels.scaled_linear()
 

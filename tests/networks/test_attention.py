@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from benchmarks.parity_cases import numbers
-from tests.references.networks_cases import by_sixteen
-from tests.references.networks_said import weights
 
+from benchmarks.parity_cases import numbers
 from gesso.families.unet_plan import UNetPlan, unet_shapes
 from gesso.networks.attention import SpatialTransformer
 from gesso.networks.structure import Shapes, under
+from tests.references.networks_cases import by_sixteen
+from tests.references.networks_said import weights
 
 
 def transformer(*, linear: bool) -> tuple[Shapes, SpatialTransformer]:

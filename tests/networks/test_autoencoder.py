@@ -2,15 +2,15 @@
 
 import pytest
 import torch
-from benchmarks import parity_gesso
-from benchmarks.parity_cases import inputs
-from tests.references.networks_cases import CASES
-from tests.references.networks_said import assert_agree, recorded, weights
 from torch import nn
 
+from benchmarks import parity_gesso
+from benchmarks.parity_cases import inputs
 from gesso.errors import TensorMismatch
 from gesso.families.autoencoder_plan import AutoencoderPlan, autoencoder_shapes
 from gesso.networks.autoencoder import Autoencoder, Moments
+from tests.references.networks_cases import CASES
+from tests.references.networks_said import assert_agree, recorded, weights
 
 PLANS = [
     AutoencoderPlan(),

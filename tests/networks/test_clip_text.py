@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+
 from benchmarks import parity_gesso
 from benchmarks.parity_cases import inputs, tokens
-from tests.references.networks_cases import CASES, by_sixteen
-from tests.references.networks_said import assert_agree, recorded, weights
-
 from gesso.families.text_plan import ClipPlan, clip_shapes
 from gesso.networks.clip_text import ClipText, quick_gelu
+from tests.references.networks_cases import CASES, by_sixteen
+from tests.references.networks_said import assert_agree, recorded, weights
 
 SMALL = ClipPlan(width=32, layers=2, positions=9, vocabulary=50)
 

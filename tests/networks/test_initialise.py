@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.references.networks_cases import by_sixteen
 from torch import nn
 
 from gesso.families.autoencoder_plan import AutoencoderPlan, autoencoder_shapes
@@ -13,6 +12,7 @@ from gesso.networks.clip_text import ClipText
 from gesso.networks.initialise import initialise
 from gesso.networks.open_clip_text import OpenClipText
 from gesso.networks.unet import UNet
+from tests.references.networks_cases import by_sixteen
 
 SMALL = UNetPlan(width=32, multipliers=(1, 2), blocks=1, depths=(0, 1), context=16)
 

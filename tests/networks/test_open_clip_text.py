@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+
 from benchmarks import parity_gesso
 from benchmarks.parity_cases import inputs, tokens
-from tests.references.networks_cases import CASES, by_sixteen
-from tests.references.networks_said import assert_agree, recorded, weights
-
 from gesso.families.text_plan import OpenClipPlan, open_clip_shapes
 from gesso.networks.open_clip_text import OpenClipText
+from tests.references.networks_cases import CASES, by_sixteen
+from tests.references.networks_said import assert_agree, recorded, weights
 
 SMALL = OpenClipPlan(width=32, layers=2, positions=9, vocabulary=50, projection=24)
 

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from benchmarks import parity_gesso
-from benchmarks.parity_cases import inputs
-from tests.references.networks_cases import CASES, by_sixteen, eight
-from tests.references.networks_said import assert_agree, recorded, weights
 from torch import nn
 
+from benchmarks import parity_gesso
+from benchmarks.parity_cases import inputs
 from gesso.errors import TensorMismatch, Unsupported
 from gesso.families import blueprint
 from gesso.families.unet_plan import UNetPlan, unet_shapes
 from gesso.networks.attention import SpatialTransformer
 from gesso.networks.unet import UNet
+from tests.references.networks_cases import CASES, by_sixteen, eight
+from tests.references.networks_said import assert_agree, recorded, weights
 
 PUBLISHED = [
     blueprint.SD1,

@@ -1,7 +1,6 @@
 """Small layouts, one for each way in which the published ones differ."""
 
 from benchmarks.parity_cases import Case
-
 from gesso.families.blueprint import AutoencoderPlan, CheckpointPlan, ClipPlan, OpenClipPlan, UNetPlan
 
 PICTURES = AutoencoderPlan(width=32, multipliers=(1, 2, 2), blocks=1)

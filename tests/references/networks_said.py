@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import torch
-from benchmarks.parity_cases import weight
 from safetensors.torch import load_file
 from torch import Tensor
+
+from benchmarks.parity_cases import weight
 
 HERE = Path(__file__).parent
 

@@ -6,16 +6,16 @@ Inputs and weights come from names (benchmarks/parity_cases.py), so only the out
 """
 
 import torch
-from benchmarks import parity_oracle
-from benchmarks.parity_cases import Case, inputs
 from safetensors.torch import save_file
-from tests.references.networks_cases import CASES
-from tests.references.networks_said import HERE, weights
 from torch import Tensor
 
+from benchmarks import parity_oracle
+from benchmarks.parity_cases import Case, inputs
 from gesso.families.autoencoder_plan import autoencoder_shapes
 from gesso.families.text_plan import ClipPlan, clip_shapes, open_clip_shapes
 from gesso.families.unet_plan import unet_shapes
+from tests.references.networks_cases import CASES
+from tests.references.networks_said import HERE, weights
 
 
 def text_weights(plan: object) -> dict[str, Tensor]:

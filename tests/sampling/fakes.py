@@ -61,7 +61,7 @@ class Forbidden:
 def last(steps: Iterator[object]) -> Tensor:
     """The answer of a sampler."""
     *_, step = steps
-    return step.x  # type: ignore[attr-defined]
+    return step.x
 
 
 def karras(high: float, low: float, steps: int) -> tuple[float, ...]:

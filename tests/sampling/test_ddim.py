@@ -1,8 +1,8 @@
 import torch
-from tests.sampling.fakes import Forbidden, Replayed, distance, last, mixture, references
 
 from gesso.sampling.ddim import ddim, ddpm
 from gesso.sampling.euler import euler
+from tests.sampling.fakes import Forbidden, Replayed, distance, last, mixture, references
 
 FOUND = references()
 

@@ -1,5 +1,4 @@
 import pytest
-from tests.sampling.fakes import Forbidden, Replayed, distance, last, mixture, references
 
 from gesso.sampling.dpm import (
     dpm_2,
@@ -12,6 +11,7 @@ from gesso.sampling.dpm import (
 )
 from gesso.sampling.noise import SeededNoise
 from gesso.sampling.process import Churn
+from tests.sampling.fakes import Forbidden, Replayed, distance, last, mixture, references
 
 CHURN = Churn(s_churn=2.0, s_noise=1.01)
 FOUND = references()

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tests.sampling.fakes import Forbidden, Replayed, distance, gaussian, last, mixture, references
 
 from gesso.sampling.euler import euler, euler_ancestral, heun
 from gesso.sampling.process import Churn
+from tests.sampling.fakes import Forbidden, Replayed, distance, gaussian, last, mixture, references
 
 CHURN = Churn(s_churn=2.0, s_noise=1.01)
 FOUND = references()

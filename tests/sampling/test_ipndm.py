@@ -1,8 +1,8 @@
 import torch
-from tests.sampling.fakes import Forbidden, distance, last, mixture, references
 
 from gesso.sampling.euler import euler
 from gesso.sampling.ipndm import ADAMS_BASHFORTH, ipndm, plms
+from tests.sampling.fakes import Forbidden, distance, last, mixture, references
 
 FOUND = references()
 

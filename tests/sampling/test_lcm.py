@@ -1,8 +1,8 @@
 import torch
-from tests.sampling.fakes import Forbidden, Replayed, consistency, distance, last, mixture, references
 
 from gesso.sampling.lcm import lcm, tcd
 from gesso.sampling.levels import TrainedLevels
+from tests.sampling.fakes import Forbidden, Replayed, consistency, distance, last, mixture, references
 
 FOUND = references()
 LEVELS = TrainedLevels.scaled_linear()

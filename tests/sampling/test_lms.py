@@ -2,9 +2,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.sampling.fakes import Forbidden, distance, last, mixture, references
 
 from gesso.sampling.lms import deis, lagrange, lms
+from tests.sampling.fakes import Forbidden, distance, last, mixture, references
 
 FOUND = references()
 
@@ -34,7 +34,7 @@ def test_slopes_that_are_polynomials_are_integrated_exactly(sampler: object, pow
 
     sigmas = (5.0, 4.0, 3.5, 2.0, 1.0, 0.3)
     x = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
-    walked = list(sampler(denoise, x, sigmas, Forbidden(), order=4))  # type: ignore[operator]
+    walked = list(sampler(denoise, x, sigmas, Forbidden(), order=4))
     step = walked[-1].x - walked[-2].x
     taus = torch.linspace(1.0, 0.3, 20001, dtype=torch.float64)
     exact = torch.trapezoid((taus if sampler is lms else taus.log()) ** power, taus)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.sampling.fakes import Forbidden, Replayed
 
 from gesso.sampling.process import NO_CHURN, Churn, ancestral, churned, slope, toward
+from tests.sampling.fakes import Forbidden, Replayed
 
 X = torch.tensor([[[[1.0, -2.0]]]])
 DENOISED = torch.tensor([[[[0.5, 0.25]]]])

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tests.sampling.fakes import Forbidden, Replayed, karras, last, mixture, references
 
 from gesso.sampling.euler import heun
 from gesso.sampling.restart import Restarts, restart
+from tests.sampling.fakes import Forbidden, Replayed, karras, last, mixture, references
 
 FOUND = references()
 SIGMAS = (14.0, 8.0, 4.0, 1.9, 0.9, 0.5, 0.12, 0.03, 0.0)

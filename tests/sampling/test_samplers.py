@@ -4,6 +4,13 @@ import json
 
 import pytest
 import torch
+from torch import Tensor
+
+from gesso.errors import RequestError, UnknownName
+from gesso.sampling.levels import Sigmas, TrainedLevels
+from gesso.sampling.noise import SeededNoise
+from gesso.sampling.samplers import SAMPLERS, Option, OptionValue, evaluations, options, sampler
+from gesso.sampling.schedules import SCHEDULES, schedule
 from tests.sampling.fakes import (
     MEAN,
     STD,
@@ -16,13 +23,6 @@ from tests.sampling.fakes import (
     mixture,
     order,
 )
-from torch import Tensor
-
-from gesso.errors import RequestError, UnknownName
-from gesso.sampling.levels import Sigmas, TrainedLevels
-from gesso.sampling.noise import SeededNoise
-from gesso.sampling.samplers import SAMPLERS, Option, OptionValue, evaluations, options, sampler
-from gesso.sampling.schedules import SCHEDULES, schedule
 
 LEVELS = TrainedLevels.scaled_linear()
 DISTILLED = {"lcm", "tcd"}

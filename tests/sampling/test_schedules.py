@@ -126,7 +126,7 @@ def test_beta_picks_trained_levels_at_the_quantiles() -> None:
 
 @pytest.mark.parametrize("table", ["sd1", "sdxl"])
 def test_ten_aligned_steps_are_the_published_ones(table: str) -> None:
-    assert align_your_steps(TRAINED, 10, table=table)[:-1] == pytest.approx(ALIGNED[table][:-1])  # type: ignore[arg-type]
+    assert align_your_steps(TRAINED, 10, table=table)[:-1] == pytest.approx(ALIGNED[table][:-1])
 
 
 def test_twenty_aligned_steps_pass_through_the_ten() -> None:
@@ -135,7 +135,7 @@ def test_twenty_aligned_steps_pass_through_the_ten() -> None:
 
 def test_an_unknown_table_is_refused() -> None:
     with pytest.raises(UnknownName, match="sd3"):
-        align_your_steps(TRAINED, 10, table="sd3")  # type: ignore[arg-type]
+        align_your_steps(TRAINED, 10, table="sd3")
 
 
 def test_an_explicit_list_gets_its_zero() -> None:

@@ -1,7 +1,7 @@
 import pytest
-from tests.sampling.fakes import Forbidden, distance, last, mixture, references
 
 from gesso.sampling.unipc import Variant, uni_pc
+from tests.sampling.fakes import Forbidden, distance, last, mixture, references
 
 FOUND = references()
 

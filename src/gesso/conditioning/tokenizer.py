@@ -56,7 +56,7 @@ class Tokenizer:
 
 
 def table(vocabulary: int = _PUBLISHED) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Every word piece with its id, and the pairs that are merged, in order: what other tokenizers ask for."""
+    """Every word piece with its id, and the pairs that are merged, in order, as other tokenizers ask."""
     merges = _merges(vocabulary - _FEWEST)
     letters = _letters()
     words = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair) for pair in merges)]

@@ -193,9 +193,13 @@ class ContinuousLevels:
                 f"sigma_min {self.sigma_min}, sigma_max {self.sigma_max}"
             )
 
-    @cached_property
+    @property
     def sigmas(self) -> Sigmas:
         """The range cut into 1000 levels, evenly in t, rising."""
+        return self._cut
+
+    @cached_property
+    def _cut(self) -> Sigmas:
         step = (self.t_max - self.t_min) / 999
         inner = (self.sigma(self.t_min + i * step) for i in range(1, 999))
         return (float(self.sigma_min), *inner, float(self.sigma_max))
