@@ -2,8 +2,9 @@
 
 import argparse
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,14 +14,14 @@ from torch import Tensor
 
 from gesso import model as models
 from gesso.conditioning.conditioning import Conditioning
-from gesso.conditioning.encode import TextEncoder, Tower, encode
-from gesso.conditioning.prompt import parse
 from gesso.families.facts import Defaults
 from gesso.guidance.classifier_free import classifier_free
+from gesso.networks.clip_text import ClipText
 from gesso.sampling.noise import SeededNoise
 from gesso.sampling.samplers import sampler
 from gesso.sampling.schedules import schedule
 from studies.emoji.backgrounds import BACKGROUNDS, WHITE
+from studies.emoji.data import tokens
 from studies.emoji.judge import Verdicts, judge, load
 from studies.emoji.objects import things
 from studies.emoji.plan import SIDE
@@ -56,10 +57,8 @@ def prompts(count: int, seed: int) -> list[Prompt]:
 def paint(model: models.Model, texts: list[str], defaults: Defaults, seed: int) -> Float[Tensor, "b 3 h w"]:
     """Pictures of the prompts, -1 to 1, by the engine's own parts but many at a time."""
     part = model.identity.text[0]
-    encoder: TextEncoder = model.networks[part.name]  # pyright: ignore[reportAssignmentType]
-    tower = Tower(encoder, layer=part.layer, normed=part.normed, pad=part.pad)
-    told = encode([parse(text) for text in ["", *texts]], [tower])
-    context = torch.cat([each.context for each in told])
+    encoder = cast(ClipText, model.networks[part.name])
+    context = encoder.final_norm(encoder(tokens(["", *texts])).hidden[-1])
     silent = Conditioning(context[:1].expand(len(texts), -1, -1))
     denoise = classifier_free(model.denoiser, Conditioning(context[1:]), silent, scale=defaults.cfg)
     sigmas = schedule(defaults.schedule)(model.denoiser.levels, defaults.steps)
@@ -117,6 +116,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--set", nargs="*", default=[], help="defaults to try instead: cfg=2 steps=12")
     options.add_argument("--grid", type=Path)
+    options.add_argument("--out", type=Path)
     asked = options.parse_args()
     model = models.load(asked.model)
     changes = dict(part.split("=") for part in asked.set)
@@ -126,7 +126,11 @@ def main() -> None:
     )
     wanted = prompts(asked.count, asked.seed)
     pictures = painted(model, wanted, defaults, 1000 * asked.seed)
-    print(json.dumps(summary(judge(load(asked.folder), pictures, [p.scene for p in wanted]), wanted)))
+    found = summary(judge(load(asked.folder), pictures, [p.scene for p in wanted]), wanted)
+    report = json.dumps({"model": asked.model.name, **asdict(defaults), **found})
+    print(report)
+    if asked.out:
+        asked.out.write_text(report + "\n")
     if asked.grid:
         grid(pictures[:60], [prompt.text for prompt in wanted[:60]], 12).save(asked.grid)
 

@@ -22,7 +22,7 @@ from studies.emoji.data import ANSWERS, Labels, captions, labels, numbers, scene
 from studies.emoji.plan import TEXT, new
 
 SETTINGS = TrainingSettings(
-    steps=1200, rate=1e-3, warmup=100, fall=0.8, average=0.99, report_every=50, weight_decay=0.01
+    steps=600, rate=1e-3, warmup=100, fall=0.8, average=0.99, report_every=50, weight_decay=0.01
 )
 BATCH = 96
 

@@ -89,10 +89,10 @@ def main() -> None:
     """Train or go on training; the state lies in the folder."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--folder", type=Path, default=Path("runs/emoji"))
-    options.add_argument("--steps", type=int, default=8000)
+    options.add_argument("--steps", type=int, default=6700)
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--rate", type=float, default=6e-4)
-    options.add_argument("--fall", type=float, default=0.4)
+    options.add_argument("--fall", type=float, default=0.5)
     asked = options.parse_args()
     folder: Path = asked.folder
     settings = TrainingSettings(
