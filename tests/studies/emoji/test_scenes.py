@@ -1,7 +1,5 @@
 """Scenes: what a picture shows is what its caption says, and the same seed gives the same pictures."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
