@@ -12,7 +12,14 @@ from collections.abc import Iterator, Mapping
 
 from gesso.checkpoint.shapes import Shapes
 
-__all__ = ["autoencoder_names", "inverse", "renamed", "unet_names", "unet_names_of_original"]
+__all__ = [
+    "autoencoder_names",
+    "inverse",
+    "open_clip_names",
+    "renamed",
+    "unet_names",
+    "unet_names_of_original",
+]
 
 Names = Mapping[str, str]
 """Prefix in diffusers' naming → prefix in the original naming, each with its dot."""
@@ -47,6 +54,17 @@ AUTOENCODER_ATTENTION = {
     "to_k.": "k.",
     "to_v.": "v.",
     "to_out.0.": "proj_out.",
+}
+OPEN_CLIP_ENDS = {
+    "text_model.embeddings.token_embedding.": "token_embedding.",
+    "text_model.final_layer_norm.": "ln_final.",
+}
+OPEN_CLIP_BLOCK = {
+    "self_attn.out_proj.": "attn.out_proj.",
+    "layer_norm1.": "ln_1.",
+    "layer_norm2.": "ln_2.",
+    "mlp.fc1.": "mlp.c_fc.",
+    "mlp.fc2.": "mlp.c_proj.",
 }
 AUTOENCODER_ATTENTION_BEFORE_0_13 = {"query.": "q.", "key.": "k.", "value.": "v.", "proj_attn.": "proj_out."}
 
@@ -145,6 +163,23 @@ def _autoencoder_middle(half: str, *, old: bool) -> Iterator[tuple[str, str]]:
     yield from _inner(f"{theirs}resnets.1.", f"{ours}block_2.", AUTOENCODER_RESNET)
     attention = AUTOENCODER_ATTENTION | (AUTOENCODER_ATTENTION_BEFORE_0_13 if old else {})
     yield from _inner(f"{theirs}attentions.0.", f"{ours}attn_1.", attention)
+
+
+def open_clip_names(blocks: int) -> Names:
+    """The map from Hugging Face's naming of a text encoder to OpenCLIP's own.
+
+    Queries, keys and values are not in it: OpenCLIP packs them into one tensor, `attn.in_proj_weight`.
+
+    Args:
+        blocks: how many blocks it has.
+
+    Source: the state dicts of transformers' CLIPTextModelWithProjection and open_clip's TextTransformer.
+    """
+    pairs = (
+        _inner(f"text_model.encoder.layers.{i}.", f"transformer.resblocks.{i}.", OPEN_CLIP_BLOCK)
+        for i in range(blocks)
+    )
+    return OPEN_CLIP_ENDS | {a: b for inner in pairs for a, b in inner}
 
 
 def inverse(names: Names) -> Names:

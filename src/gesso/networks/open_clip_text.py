@@ -17,7 +17,17 @@ from torch.nn import functional
 from gesso.networks.structure import Shapes, count, embedding, layer_norm, linear, parameter, under
 from gesso.networks.text_states import TextStates, at_end_of_text
 
-__all__ = ["OpenClipText"]
+__all__ = ["OpenClipText", "PackedLinear"]
+
+
+class PackedLinear(nn.Module):
+    """The linear layer whose weights the file keeps beside it: a place of its own to add to its output."""
+
+    def forward(
+        self, x: Float[Tensor, "b n d"], weight: Float[Tensor, "e d"], bias: Float[Tensor, " e"]
+    ) -> Float[Tensor, "b n e"]:
+        """The tokens, projected."""
+        return functional.linear(x, weight, bias)
 
 
 class SelfAttention(nn.Module):
@@ -27,12 +37,13 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.in_proj_weight = parameter(shapes, "in_proj_weight", 2)
         self.in_proj_bias = parameter(shapes, "in_proj_bias", 1)
+        self.in_proj = PackedLinear()
         self.out_proj = linear(shapes, "out_proj")
         self.heads = heads(self.out_proj.out_features)
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         """What each token gathers."""
-        packed = functional.linear(x, self.in_proj_weight, self.in_proj_bias)
+        packed = self.in_proj(x, self.in_proj_weight, self.in_proj_bias)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in packed.chunk(3, dim=-1))
         gathered = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.out_proj(gathered.transpose(1, 2).flatten(2))

@@ -1,0 +1,1 @@
+"""What is put on a model and comes off again without a trace."""
