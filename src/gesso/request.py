@@ -10,7 +10,16 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-__all__ = ["GuidanceShape", "MicroConditions", "Refiner", "Request", "Size", "Source"]
+__all__ = [
+    "EmbeddingUse",
+    "GuidanceShape",
+    "LoraUse",
+    "MicroConditions",
+    "Refiner",
+    "Request",
+    "Size",
+    "Source",
+]
 
 
 def _read_size(value: object) -> object:
@@ -77,6 +86,55 @@ class Refiner(Part):
         return {"model": value} if isinstance(value, str | Path) else value
 
 
+def _from_file(value: object) -> object:
+    """Accept "style.safetensors" and "style.safetensors:0.8" beside a table."""
+    if not isinstance(value, str | Path):
+        return value
+    file, _, weight = str(value).rpartition(":")
+    try:
+        return {"file": file, "weight": float(weight)} if file else {"file": value}
+    except ValueError:
+        return {"file": value}
+
+
+class LoraUse(Part):
+    """A file of changes to the model's weights, also written FILE:WEIGHT."""
+
+    file: PortablePath
+    """The LoRA file, of any kind and naming."""
+    weight: float = Field(default=1.0, ge=-100.0, le=100.0)
+    """How strongly it acts; 0 not at all."""
+    text_weight: float | None = Field(default=None, ge=-100.0, le=100.0)
+    """How strongly it acts in text encoders, where that differs."""
+    blocks: tuple[float, ...] | dict[str, float] | None = None
+    """Factors by block of the network: by name (IN04, M00, OUT03, BASE), or all of them in order."""
+    lenient: bool = False
+    """Use what fits of a file that does not fit as a whole."""
+    sha256: str | None = None
+    """The file's hash; a file that differs is refused."""
+    applied: int | None = None
+    """How many of its modules are used, filled in when it was."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: object) -> object:
+        return _from_file(value)
+
+
+class EmbeddingUse(Part):
+    """A file of new words for prompts (textual inversion)."""
+
+    file: PortablePath
+    """The file; its name without the ending is the word."""
+    sha256: str | None = None
+    """The file's hash; a file that differs is refused."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: object) -> object:
+        return {"file": value} if isinstance(value, str | Path) else value
+
+
 class GuidanceShape(Part):
     """How classifier-free guidance is applied beyond its scale."""
 
@@ -138,3 +196,7 @@ class Request(Part):
     """A picture to start from."""
     refiner: Refiner | None = None
     """A second model that takes over near the end."""
+    loras: tuple[LoraUse, ...] = ()
+    """Files of changes to the model's weights, each FILE or FILE:WEIGHT."""
+    embeddings: tuple[EmbeddingUse, ...] = ()
+    """Files of new words; each word is its file's name without the ending."""

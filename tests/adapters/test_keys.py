@@ -32,4 +32,4 @@ def test_an_adapters_own_name_is_left_out() -> None:
 
 def test_two_tensors_of_one_role_are_one_too_many() -> None:
     names = ["a.lora_down.weight", "a.lora_A.weight"]
-    assert grouped(names).unknown == ["a.lora_A.weight"]
+    assert grouped(names).unknown == ["a.lora_down.weight"]

@@ -16,6 +16,7 @@ from gesso.denoiser import Denoiser
 from gesso.errors import NotFinite
 from gesso.generation.conditions import Conditions, conditions
 from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
+from gesso.generation.fitting import Fitting
 from gesso.generation.latents import as_pixels, decoded, encoded, open_image, preview, widened
 from gesso.generation.plan import Pass, Plan, plan
 from gesso.generation.result import Result
@@ -58,11 +59,13 @@ def generate(model: Model, request: Request) -> Iterator[Event]:
 
     Raises:
         RequestError: the request contradicts itself or does not suit the model.
+        AdapterError: an adapter does not fit the model.
         ResourceError: not enough memory, or numbers that overflow in every type.
     """
     began = time.perf_counter()
-    with memory_errors("painting"):
-        run = _start(model, request)
+    with memory_errors("painting"), Fitting() as fitting:
+        run = _start(model, request, fitting)
+        run.notes.extend(fitting.notes)
         yield Planned(run.plan)
         for picture in range(run.plan.request.count):
             yield from _picture(run, picture)
@@ -85,7 +88,7 @@ class Run:
     done: int = 0
 
 
-def _start(model: Model, request: Request) -> Run:
+def _start(model: Model, request: Request, fitting: Fitting) -> Run:
     whole = make_plan(model, request)
     full = whole.request
     assert full.size is not None
@@ -96,6 +99,8 @@ def _start(model: Model, request: Request) -> Run:
     if any(each.model == "refiner" for each in whole.passes):
         assert full.refiner is not None
         models["refiner"] = _refiner(full.refiner.model, model)
+    full = fitting.put(models, full)
+    whole = replace(whole, request=full)
     told = {name: conditions(each, full, pixels, whole.latent) for name, each in models.items()}
     source = None if pixels is None else model.latents(encoded(model, pixels))
     return Run(whole, models, told, source)

@@ -1,0 +1,101 @@
+"""Fitting: the adapters a request names, on its models for as long as the run lasts."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from gesso.adapters.blocks import Strength, block_weights
+from gesso.adapters.lora import Lora, open_lora
+from gesso.adapters.site import Target
+from gesso.checkpoint.hashes import sha256
+from gesso.errors import AdapterError
+from gesso.families.identify import Identity
+from gesso.model import Model
+from gesso.request import LoraUse, Request
+
+__all__ = ["Fitting", "check"]
+
+
+class Fitting(ExitStack):
+    """Adapters on models; leaving it takes them off.
+
+    It also keeps `notes`, what was left out or did not apply.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def put(self, models: Mapping[str, Model], request: Request) -> Request:
+        """Put a request's adapters on; returns the request with what was found out about their files.
+
+        Args:
+            models: "base", and "refiner" where there is one; an adapter must fit one of them.
+
+        Raises:
+            AdapterError: a file cannot be used, or is not the one the request was made with.
+        """
+        targets = {name: Target.of(model) for name, model in models.items()}
+        uses: list[LoraUse] = []
+        for use in request.loras:
+            digest = _same_file(use.file, use.sha256)
+            fitting = _fitting(use, targets, self.notes)
+            for name, lora in fitting.items():
+                self.enter_context(lora.at(_strength(use, targets[name])).attached(models[name]))
+            first = next(iter(fitting.values()))
+            uses.append(use.model_copy(update={"sha256": digest, "applied": len(first.patches)}))
+        return request.model_copy(update={"loras": tuple(uses)}) if uses else request
+
+
+def check(request: Request, identity: Identity) -> None:
+    """Refuse, from headers alone, a request whose adapters cannot fit a checkpoint.
+
+    What needs other files, such as a refiner or a lender, is left to `Fitting`.
+
+    Raises:
+        AdapterError: a file cannot be used.
+    """
+    if request.refiner is not None or identity.missing:
+        return
+    target = Target.of_file(identity)
+    for use in request.loras:
+        open_lora(use.file, target, lenient=use.lenient)
+
+
+def _same_file(path: Path, wanted: str | None) -> str:
+    digest = sha256(path)
+    if wanted not in {None, digest}:
+        raise AdapterError(
+            f"{path} must be the file the request was made with, however: its hash differs",
+            hint=f"wanted: sha256 {wanted}",
+        )
+    return digest
+
+
+def _fitting(use: LoraUse, targets: Mapping[str, Target], notes: list[str]) -> dict[str, Lora]:
+    """The file as it fits each model; one that it does not fit is noted, unless it fits none."""
+    found: dict[str, Lora] = {}
+    refusals: dict[str, AdapterError] = {}
+    for name, target in targets.items():
+        try:
+            found[name] = open_lora(use.file, target, lenient=use.lenient)
+        except AdapterError as error:
+            refusals[name] = error
+            notes.append(f"{use.file.name}: 0 modules apply to the {name}, {target.name}")
+    if not found:
+        raise next(iter(refusals.values()))
+    notes.extend(_told(use, name, lora) for name, lora in found.items() if lora.left_out)
+    return found
+
+
+def _told(use: LoraUse, name: str, lora: Lora) -> str:
+    first, reason = next(iter(lora.left_out.items()))
+    return (
+        f"{use.file.name}: {len(lora.patches)} of {lora.modules} modules apply to the {name}; left out: "
+        f"{len(lora.left_out)}, such as {first}: {reason}"
+    )
+
+
+def _strength(use: LoraUse, target: Target) -> Strength:
+    blocks = {} if use.blocks is None else block_weights(use.blocks, target)
+    return Strength(use.weight, use.weight if use.text_weight is None else use.text_weight, blocks)
