@@ -12,8 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 __all__ = [
     "EmbeddingUse",
+    "Extend",
     "GuidanceShape",
     "LoraUse",
+    "Mask",
     "MicroConditions",
     "Refiner",
     "Request",
@@ -58,13 +60,71 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class Mask(Part):
+    """Which pixels of the source are painted anew."""
+
+    image: PortablePath | None = None
+    """The mask's picture file, as large as the source; unless given, the source's own transparency."""
+    sha256: str | None = None
+    """The mask file's hash; a file that differs is refused."""
+    paint: Literal["white", "black", "transparent", "opaque"] = "white"
+    """Which of the mask's pixels mean "paint"; greys between mean a part of it."""
+    grow: int = Field(default=0, ge=-1024, le=1024)
+    """Pixels by which the mask is grown, or shrunk below 0, before anything else."""
+    blur: float = Field(default=0.0, ge=0.0, le=256.0)
+    """Standard deviation in pixels of a blur that softens the mask to both sides."""
+    feather: int = Field(default=8, ge=0, le=1024)
+    """Pixels over which the painting fades in, inwards from the mask's edge."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: object) -> object:
+        return {"image": value} if isinstance(value, str | Path) else value
+
+
+Growth = Annotated[int, Field(ge=0, le=16384)]
+
+
+class Extend(Part):
+    """How far the canvas is grown beyond the source, in pixels."""
+
+    left: Growth = 0
+    """Pixels to the left."""
+    up: Growth = 0
+    """Pixels above."""
+    right: Growth = 0
+    """Pixels to the right."""
+    down: Growth = 0
+    """Pixels below."""
+    overlap: int = Field(default=0, ge=0, le=1024)
+    """Pixels of the source, next to the new border, that may be painted too; 0 keeps every one."""
+
+
 class Source(Part):
-    """A picture to start from (img2img)."""
+    """A picture to start from (img2img), to paint into (inpaint) or to paint around (outpaint)."""
 
     image: PortablePath
     """The picture file."""
+    sha256: str | None = None
+    """The file's hash; a file that differs is refused."""
     strength: float = Field(default=0.75, gt=0.0, le=1.0)
     """How much is painted anew: the share of the steps that run. 1 keeps nothing but the size."""
+    mask: Mask | None = None
+    """Which pixels are painted anew; the others keep their bytes. Unless given, all of them."""
+    extend: Extend | None = None
+    """How far the canvas is grown."""
+    fill: Literal["original", "neighbour", "blur", "noise", "nothing"] = "original"
+    """What painting starts from: what is there, what surrounds it, a blur, random or empty latents."""
+    soft: Literal["strength", "blend"] = "strength"
+    """What greys in a mask mean: painted anew to that share, or mixed in by that share."""
+    only_masked: bool = False
+    """Paint a cutting around the mask at the model's own size, instead of the whole picture."""
+    padding: int = Field(default=32, ge=0, le=4096)
+    """Pixels around the mask that such a cutting shows beside it."""
+    match: Literal["smooth", "ring", "none"] = "smooth"
+    """How the painting's colours are fitted to what is kept: along the seam, by mean and spread, or not."""
+    hold: bool = True
+    """Hold what is kept at every step. Models made for inpainting also work without."""
 
     @model_validator(mode="before")
     @classmethod

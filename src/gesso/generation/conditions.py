@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import cast
 
-from jaxtyping import Float
 from torch import Tensor
 
 from gesso.conditioning.conditioning import Conditioning
@@ -11,7 +10,7 @@ from gesso.conditioning.encode import Encoded, TextEncoder, Tower, encode
 from gesso.conditioning.prompt import parse
 from gesso.conditioning.sizes import Sizes, size_vector
 from gesso.families.family import TextPart
-from gesso.generation.latents import beside
+from gesso.generation.latents import Scene, beside
 from gesso.model import Model
 from gesso.request import Request
 
@@ -30,14 +29,11 @@ class Conditions:
     negative: Conditioning | None
 
 
-def conditions(
-    model: Model, request: Request, pixels: Float[Tensor, "1 3 H W"] | None, latent: tuple[int, int]
-) -> Conditions:
+def conditions(model: Model, request: Request, scene: Scene) -> Conditions:
     """Encode a resolved request for one model.
 
     Args:
-        pixels: the source picture, -1…1, if there is one.
-        latent: height and width in latent cells.
+        scene: what it starts from.
 
     Raises:
         RequestError: clip skip asks for a layer that is not there.
@@ -47,7 +43,7 @@ def conditions(
     words = [request.prompt] if request.cfg == 1.0 else [request.prompt, request.negative]
     skip = request.clip_skip
     read = encode([parse(each) for each in words], towers, device=model.device, clip_skip=skip)
-    concat = beside(model, pixels, latent)
+    concat = beside(model, scene)
     positive = _conditioning(model, request, read[0], request.micro.aesthetic, concat)
     if len(read) == 1:
         return Conditions(positive, None)

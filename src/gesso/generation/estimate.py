@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from gesso.generation.plan import Plan, plan
+from gesso.generation.generate import make_plan
+from gesso.generation.plan import Plan
 from gesso.model import Model
 from gesso.request import Request
 
@@ -29,6 +30,7 @@ class Estimate(BaseModel):
     request: Request
     """The request with nothing left open."""
     passes: list[str]
+    """What is painted, an edit's stages first, each of which takes all passes."""
     evaluations: int
     """Rows of latents that networks denoise."""
     tflop: float
@@ -60,17 +62,17 @@ def estimate(model: Model, request: Request) -> Estimate:
     Args:
         model: loaded without weights.
     """
-    whole = plan(request, model.identity, model.denoiser.levels, model.vae.factor)
+    whole = make_plan(model, request)
     step = _counted(model.denoiser.network, lambda: _one_step(model, whole))
     latents = _meta(model, 1, model.identity.latent_channels, *whole.latent)
     decode = _counted(model.vae, lambda: model.vae.decode(latents))
-    work = step.flop * whole.evaluations + decode.flop * whole.request.count
+    work = step.flop * whole.evaluations + decode.flop * whole.rounds
     numbers = sum(tensor.numel() for each in model.networks.values() for tensor in each.parameters())
     weights = numbers * model.dtype.itemsize
     rows = 1 if whole.request.cfg == 1.0 else 2
     return Estimate(
         request=whole.request,
-        passes=[each.text() for each in whole.passes],
+        passes=[each.text() for each in (*(whole.stages or ()), *whole.passes)],
         evaluations=whole.evaluations,
         tflop=work / 1e12,
         seconds=work / (_speed(model.device, model.dtype) * REACHED),

@@ -14,13 +14,16 @@ from torch import Tensor
 
 from gesso.denoiser import Denoiser
 from gesso.errors import NotFinite
+from gesso.generation.canvas import Stage
 from gesso.generation.conditions import Conditions, conditions
+from gesso.generation.editing import Original, opened, prepared, surveyed
 from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
 from gesso.generation.fitting import Fitting
-from gesso.generation.latents import as_pixels, decoded, encoded, open_image, preview, widened
+from gesso.generation.latents import Scene, as_pixels, decoded, encoded, open_image, preview, widened
 from gesso.generation.plan import Pass, Plan, plan
 from gesso.generation.result import Result
 from gesso.guidance.classifier_free import classifier_free
+from gesso.guidance.masking import held
 from gesso.model import Model, load
 from gesso.request import Request
 from gesso.runtime.memory import memory_errors
@@ -30,6 +33,12 @@ from gesso.sampling.samplers import Denoise, Noise, sampler
 __all__ = ["generate", "make_plan", "paint"]
 
 Latents = Float[Tensor, "1 c h w"]
+
+TURN = 0x9E3779B97F4A7C15
+"""What a seed moves on by from stage to stage: 2⁶⁴ over the golden ratio, so that seeds of pictures side by
+side, which differ by little, never meet."""
+WHOLE = 0.99
+"""A run that starts from this share of a model's highest noise level on starts from noise alone."""
 
 
 def paint(model: Model, request: Request) -> Result:
@@ -47,7 +56,8 @@ def paint(model: Model, request: Request) -> Result:
 
 def make_plan(model: Model, request: Request) -> Plan:
     """What the request comes to on this model."""
-    return plan(request, model.identity, model.denoiser.levels, model.vae.factor)
+    named, seen = surveyed(request)
+    return plan(named, model.identity, model.denoiser.levels, model.vae.factor, seen)
 
 
 @torch.inference_mode()
@@ -81,8 +91,10 @@ class Run:
 
     plan: Plan
     models: dict[str, Model]
-    conditions: dict[str, Conditions]
-    source: Latents | None
+    original: Original | None = None
+    scene: Scene = field(init=False)
+    conditions: dict[str, Conditions] = field(init=False)
+    clean: Latents | None = field(init=False)
     images: list[Image.Image] = field(default_factory=list[Image.Image])
     notes: list[str] = field(default_factory=list[str])
     done: int = 0
@@ -91,19 +103,31 @@ class Run:
 def _start(model: Model, request: Request, fitting: Fitting) -> Run:
     whole = make_plan(model, request)
     full = whole.request
-    assert full.size is not None
-    pixels = None
-    if full.source is not None:
-        pixels = as_pixels(open_image(str(full.source.image), full.size))
     models = {"base": model}
     if any(each.model == "refiner" for each in whole.passes):
         assert full.refiner is not None
         models["refiner"] = _refiner(full.refiner.model, model)
     full = fitting.put(models, full)
     whole = replace(whole, request=full)
-    told = {name: conditions(each, full, pixels, whole.latent) for name, each in models.items()}
-    source = None if pixels is None else model.latents(encoded(model, pixels))
-    return Run(whole, models, told, source)
+    if whole.stages is not None:
+        assert full.source is not None
+        return Run(whole, models, opened(full.source))
+    run = Run(whole, models)
+    assert full.size is not None
+    pixels = None
+    if full.source is not None:
+        pixels = as_pixels(open_image(str(full.source.image), full.size))
+    _set(run, Scene(whole.latent, pixels), full.size)
+    return run
+
+
+def _set(run: Run, scene: Scene, size: tuple[int, int]) -> None:
+    """Put a scene before the models."""
+    told = run.plan.request.model_copy(update={"size": size})
+    base = run.models["base"]
+    run.scene = scene
+    run.conditions = {name: conditions(each, told, scene) for name, each in run.models.items()}
+    run.clean = None if scene.pixels is None else base.latents(encoded(base, scene.pixels))
 
 
 def _refiner(path: Path, base: Model) -> Model:
@@ -112,7 +136,34 @@ def _refiner(path: Path, base: Model) -> Model:
 
 
 def _picture(run: Run, picture: int) -> Iterator[Event]:
-    """One picture; where numbers overflow, once more in float32."""
+    """One picture, in as many stages as its plan has."""
+    if run.plan.stages is None:
+        image = yield from _painted(run, picture)
+    else:
+        image = yield from _edited(run, picture, run.plan.stages)
+    run.images.append(image)
+    yield Painted(picture, image, _alone(run.plan.request, picture))
+
+
+def _edited(run: Run, picture: int, stages: tuple[Stage, ...]) -> Generator[Event, None, Image.Image]:
+    """The source with every stage painted into it, each on what the one before left."""
+    assert run.original is not None
+    assert run.plan.request.source is not None
+    pixels, side = run.original.pixels, run.models["base"].vae.factor
+    for turn, stage in enumerate(stages):
+        canvas = prepared(pixels, stage, run.plan.request.source, run.original.mask)
+        hole = torch.from_numpy(canvas.hole / 255.0).float()[None, None]
+        latent = (stage.size[1] // side, stage.size[0] // side)
+        _set(run, Scene(latent, as_pixels(canvas.shown), hole, turn), stage.size)
+        painting = yield from _painted(run, picture)
+        pixels = canvas.painted(painting)
+    if not stages:
+        run.notes.append("nothing was painted: the mask is empty")
+    return Image.fromarray(pixels)
+
+
+def _painted(run: Run, picture: int) -> Generator[Event, None, Image.Image]:
+    """One painting of the scene; where numbers overflow, once more in float32."""
     done = run.done
     try:
         latents = yield from _denoised(run, picture)
@@ -122,32 +173,58 @@ def _picture(run: Run, picture: int) -> Iterator[Event]:
         latents = yield from _denoised(run, picture, wide=True)
     image, notes = decoded(run.models["base"], latents)
     run.notes.extend(notes)
-    run.images.append(image)
-    yield Painted(picture, image, _alone(run.plan.request, picture))
+    return image
 
 
 def _denoised(run: Run, picture: int, *, wide: bool = False) -> Generator[Event, None, Latents]:
     """All passes of one picture; returns its clean latents."""
     base = run.models["base"]
-    noise = _noise(run.plan, picture, base)
+    noise = _noise(run, picture, base)
     x = noise.draw() * run.plan.passes[0].sigmas[0]
-    if run.source is not None:
-        x = x + run.source
+    if run.clean is not None:
+        x = x + _before(run, run.clean, noise)
     for each in run.plan.passes:
         model = run.models[each.model]
         with widened(model.denoiser.network) if wide else nullcontext():
             denoiser = replace(model.denoiser, dtype=torch.float32) if wide else model.denoiser
-            x = yield from _steps(run, each, picture, _guided(run, each, denoiser), (x, noise))
+            denoise = _held(run, _guided(run, each, denoiser))
+            x = yield from _steps(run, each, picture, denoise, (x, noise))
     return x
 
 
-def _noise(whole: Plan, picture: int, model: Model) -> Noise:
+def _noise(run: Run, picture: int, model: Model) -> Noise:
     """The random stream of one picture: its own seed, whatever else is painted beside it."""
-    full = whole.request
+    full = run.plan.request
     assert full.seed is not None
-    shape = (model.identity.latent_channels, *whole.latent)
-    sigmas = tuple(sigma for each in whole.passes for sigma in each.sigmas)
-    return SeededNoise((full.seed + picture,), shape, sigmas, stream=full.noise, device=model.device)
+    shape = (model.identity.latent_channels, *run.scene.latent)
+    # later stages get other noise, or every strip of a border would have the same pattern
+    seed = (full.seed + picture + run.scene.turn * TURN) % 2**64
+    return SeededNoise((seed,), shape, run.plan.sigmas, stream=full.noise, device=model.device)
+
+
+def _before(run: Run, clean: Latents, noise: Noise) -> Latents:
+    """What lies beneath the first noise: the source, except where painting starts from less."""
+    source = run.plan.request.source
+    assert source is not None
+    cells = run.scene.cells
+    shares = torch.ones_like(clean[:, :1]) if cells is None else cells.to(clean)
+    if source.strength == 1.0 and run.plan.sigmas[0] >= WHOLE * run.models["base"].denoiser.levels.sigma_max:
+        return torch.where(shares >= 1, 0.0, clean) if source.hold else torch.zeros_like(clean)
+    match source.fill:
+        case "noise":
+            return clean + shares * (noise.draw() - clean)
+        case "nothing":
+            return clean * (1.0 - shares)
+        case _:
+            return clean
+
+
+def _held(run: Run, denoise: Denoise) -> Denoise:
+    """The same denoiser, which knows what the mask keeps."""
+    source, cells = run.plan.request.source, run.scene.cells
+    if source is None or cells is None or run.clean is None or not source.hold:
+        return denoise
+    return held(denoise, run.clean, cells.to(run.clean), run.plan.sigmas)
 
 
 def _guided(run: Run, each: Pass, denoiser: Denoiser) -> Denoise:

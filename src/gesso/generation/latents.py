@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,10 +13,42 @@ from torch import Tensor, nn
 from gesso.errors import NotFinite, RequestError
 from gesso.model import Model
 
-__all__ = ["as_image", "as_pixels", "beside", "decoded", "encoded", "open_image", "preview", "widened"]
+__all__ = [
+    "Scene",
+    "as_image",
+    "as_pixels",
+    "beside",
+    "decoded",
+    "encoded",
+    "open_image",
+    "preview",
+    "widened",
+]
 
 PREVIEW_CELLS = 24
 """A preview decodes at most about this many latent cells along a side: a small share of a step's work."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a model starts from in one stretch of painting.
+
+    Args:
+        latent: height and width in latent cells.
+        pixels: the picture it starts from, -1…1; None starts from noise alone.
+        hole: how much of each pixel is painted anew, 0…1; None paints all of it.
+        turn: which stretch of a picture's painting it is, from 0.
+    """
+
+    latent: tuple[int, int]
+    pixels: Float[Tensor, "1 3 H W"] | None = None
+    hole: Float[Tensor, "1 1 H W"] | None = None
+    turn: int = 0
+
+    @property
+    def cells(self) -> Float[Tensor, "1 1 h w"] | None:
+        """How much of each latent cell is painted anew: as much as of the pixel that asks for the most."""
+        return None if self.hole is None else torch.nn.functional.adaptive_max_pool2d(self.hole, self.latent)
 
 
 def open_image(path: str, size: tuple[int, int]) -> Image.Image:
@@ -88,23 +121,27 @@ def preview(model: Model, latents: Float[Tensor, "1 c h w"]) -> Image.Image:
     return as_image(model.vae.decode(model.unscaled(small).to(model.dtype)).nan_to_num())
 
 
-def beside(
-    model: Model, pixels: Float[Tensor, "1 3 H W"] | None, latent: tuple[int, int]
-) -> Float[Tensor, "1 c h w"] | None:
+def beside(model: Model, scene: Scene) -> Float[Tensor, "1 c h w"] | None:
     """What models with more than 4 input channels are shown beside the noisy latents.
 
-    An inpainting model sees a mask (1 everywhere: paint it all) and the latents of the masked picture, which
-    is then plain grey. An instruct model sees the source's latents, unscaled, or zeros without a source.
+    An inpainting model sees what is painted as 1 in a mask, and the latents of the picture with that part in
+    plain grey. An instruct model sees the picture's latents, unscaled, or zeros without one.
 
     Source: CompVis-layout inpainting (1 + 4 channels); Brooks et al. 2022, arXiv:2211.09800, section 3.2.
     """
     if model.identity.variant.name == "inpainting":
-        side = model.vae.factor
-        grey = torch.zeros((1, 3, latent[0] * side, latent[1] * side))
-        mask = torch.ones((1, 1, *latent), device=model.device)
-        return torch.cat([mask, model.latents(encoded(model, grey))], dim=1)
+        mask, kept = _masked(scene, model.vae.factor)
+        return torch.cat([mask.to(model.device), model.latents(encoded(model, kept))], dim=1)
     if model.identity.variant.name == "instruct":
         channels = 4
-        blank = torch.zeros((1, channels, *latent), device=model.device)
-        return blank if pixels is None else encoded(model, pixels)
+        blank = torch.zeros((1, channels, *scene.latent), device=model.device)
+        return blank if scene.pixels is None else encoded(model, scene.pixels)
     return None
+
+
+def _masked(scene: Scene, side: int) -> tuple[Float[Tensor, "1 1 h w"], Float[Tensor, "1 3 H W"]]:
+    """The cells that are painted at all, and the picture without the pixels that are."""
+    if scene.pixels is None or scene.hole is None or scene.cells is None:
+        height, width = scene.latent
+        return torch.ones((1, 1, *scene.latent)), torch.zeros((1, 3, height * side, width * side))
+    return (scene.cells > 0).float(), torch.where(scene.hole > 0, 0.0, scene.pixels)

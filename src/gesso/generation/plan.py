@@ -7,6 +7,7 @@ from typing import Literal
 
 from gesso.errors import RequestError, Unsupported
 from gesso.families.identify import Identity
+from gesso.generation.canvas import Growth, Seen, Stage, border_stages, masked_stage
 from gesso.request import Request
 from gesso.sampling.levels import NoiseLevels, Sigmas
 from gesso.sampling.samplers import OptionValue, evaluations, options, sampler
@@ -65,29 +66,45 @@ class Plan:
         request: with every None replaced.
         passes: in order; each goes on from where the one before stopped.
         latent: height and width in latent cells.
+        stages: of an edit, each of which takes all passes; None where the whole picture is painted.
     """
 
     request: Request
     passes: tuple[Pass, ...]
     latent: tuple[int, int]
+    stages: tuple[Stage, ...] | None = None
+
+    @property
+    def sigmas(self) -> Sigmas:
+        """The noise levels of the whole run, all passes after one another."""
+        first, *others = (each.sigmas for each in self.passes)
+        return sum((each[1:] for each in others), first)
+
+    @property
+    def rounds(self) -> int:
+        """How often all passes are taken, for all pictures."""
+        return self.request.count * (1 if self.stages is None else len(self.stages))
 
     @property
     def steps(self) -> int:
         """Sampler steps of all pictures."""
-        return self.request.count * sum(each.steps for each in self.passes)
+        return self.rounds * sum(each.steps for each in self.passes)
 
     @property
     def evaluations(self) -> int:
         """Rows of latents the networks denoise for all pictures."""
-        return self.request.count * sum(each.evaluations for each in self.passes)
+        return self.rounds * sum(each.evaluations for each in self.passes)
 
 
-def plan(request: Request, identity: Identity, levels: NoiseLevels, factor: int) -> Plan:
+def plan(
+    request: Request, identity: Identity, levels: NoiseLevels, factor: int, seen: Seen | None = None
+) -> Plan:
     """Turn a request into passes over noise levels.
 
     Args:
         levels: the model's noise levels.
         factor: pixels along the side of a latent cell.
+        seen: what is known of the source's files, where a part of it is painted.
 
     Raises:
         RequestError: the request contradicts itself.
@@ -99,8 +116,25 @@ def plan(request: Request, identity: Identity, levels: NoiseLevels, factor: int)
         kept = max(1, int((len(sigmas) - 1) * full.source.strength))
         sigmas = sigmas[len(sigmas) - 1 - kept :]
     assert full.size is not None
-    width, height = full.size
-    return Plan(full, _passes(full, sigmas, levels), (height // factor, width // factor))
+    stages = None if seen is None else _stages(full, seen, factor)
+    width, height = stages[0].size if stages else full.size
+    return Plan(full, _passes(full, sigmas, levels), (height // factor, width // factor), stages)
+
+
+def _stages(request: Request, seen: Seen, factor: int) -> tuple[Stage, ...]:
+    """The stretches of an edit: first what the mask says, then the border."""
+    source = request.source
+    assert source is not None
+    assert request.size is not None
+    masked: tuple[Stage, ...] = ()
+    if seen.painted is not None:
+        padding = source.padding if source.only_masked else None
+        masked = (masked_stage(seen.painted, seen.size, request.size, factor, padding=padding),)
+    if source.extend is None:
+        return masked
+    extend = source.extend
+    growth = Growth(extend.left, extend.up, extend.right, extend.down)
+    return masked + border_stages(seen.size, growth, request.size, factor)
 
 
 def resolved(request: Request, identity: Identity, factor: int) -> Request:
