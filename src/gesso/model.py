@@ -50,6 +50,7 @@ class Model:
         device: where the weights are.
         dtype: what the networks compute in.
         origins: which other files its parts came from.
+        words: new words that are attached, by text encoder: each word and the ids it stands for.
     """
 
     identity: Identity
@@ -58,6 +59,9 @@ class Model:
     device: torch.device
     dtype: torch.dtype
     origins: Origins = field(default_factory=Origins)
+    words: Mapping[str, Mapping[str, tuple[int, ...]]] = field(
+        default_factory=dict[str, Mapping[str, tuple[int, ...]]]
+    )
 
     @property
     def vae(self) -> Autoencoder:

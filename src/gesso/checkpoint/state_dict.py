@@ -10,8 +10,18 @@ from gesso.errors import BrokenFile, UnsafeFile
 
 __all__ = ["Found", "find_tensors"]
 
-WRAPPERS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "module", "network", "weights")
-"""Names under which trainers keep the tensors: Lightning, torch examples, BasicSR, timm, DeepSpeed."""
+WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "params_ema",
+    "params",
+    "model",
+    "module",
+    "network",
+    "weights",
+    "string_to_param",
+)
+"""Names under which trainers keep the tensors: Lightning, torch examples, BasicSR, timm, DeepSpeed, A1111."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Windows of tokens become context and pooled vector: which layer is read, and how words are emphasised."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import torch
@@ -79,6 +79,7 @@ class Tower:
             layers before `layer` (v1, where that is the n-th last; v2). "absolute": the n-th last, but never
             one after `layer` (SDXL's first tower, so that its customary 2 changes nothing). "never": nothing
             (SDXL's second tower, the refiner).
+        words: new words, and the ids beyond the vocabulary that they stand for.
     """
 
     encoder: TextEncoder
@@ -87,11 +88,12 @@ class Tower:
     pad: Pad = "end"
     pooled: bool = False
     clip_skip: ClipSkip = "further"
+    words: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
 
     @property
     def windowing(self) -> Windowing:
         """How this encoder wants its words."""
-        return Windowing(Tokenizer(self.encoder.vocabulary), self.encoder.positions, self.pad)
+        return Windowing(Tokenizer(self.encoder.vocabulary, self.words), self.encoder.positions, self.pad)
 
     def skipped(self, clip_skip: int) -> int:
         """The layer that is read at this clip skip, counted from the end."""

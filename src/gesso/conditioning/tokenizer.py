@@ -7,6 +7,8 @@ encoder use the same one.
 
 import functools
 import gzip
+import re
+from collections.abc import Iterator, Mapping
 from importlib import resources
 
 import tokenizers
@@ -29,6 +31,8 @@ class Tokenizer:
 
     Args:
         vocabulary: rows of the token embedding, 514 to 49408 (as published).
+        words: new words, each with the ids it stands for, which lie beyond the vocabulary. They are found
+            whatever their case, also behind `embedding:`.
 
     Raises:
         TensorMismatch: no such vocabulary.
@@ -36,7 +40,9 @@ class Tokenizer:
     Source: Radford et al. 2021, arXiv:2103.00020, section 2.4; `clip/simple_tokenizer.py` of openai/CLIP.
     """
 
-    def __init__(self, vocabulary: int = _PUBLISHED) -> None:
+    def __init__(
+        self, vocabulary: int = _PUBLISHED, words: Mapping[str, tuple[int, ...]] | None = None
+    ) -> None:
         if not _FEWEST <= vocabulary <= _PUBLISHED:
             raise TensorMismatch(
                 f"a CLIP vocabulary must have {_FEWEST} to {_PUBLISHED} tokens, however: {vocabulary}"
@@ -44,9 +50,19 @@ class Tokenizer:
         self.vocabulary = vocabulary
         self.begin = vocabulary - 2
         self.end = vocabulary - 1
+        self.words = {name.casefold(): ids for name, ids in (words or {}).items()}
 
     def __call__(self, text: str) -> tuple[int, ...]:
         """The ids of a text, without marks around them."""
+        return tuple(self._with_words(text)) if self.words else self._known(text)
+
+    def _with_words(self, text: str) -> Iterator[int]:
+        longest = sorted(map(re.escape, self.words), key=len, reverse=True)
+        word = rf"(?<![\w-])(?:embedding:)?({'|'.join(longest)})(?![\w-])"
+        for place, part in enumerate(re.split(word, text, flags=re.IGNORECASE)):
+            yield from self.words[part.casefold()] if place % 2 else self._known(part)
+
+    def _known(self, text: str) -> tuple[int, ...]:
         return tuple(_pieces(self.vocabulary).encode(text, add_special_tokens=False).ids)
 
     @property

@@ -71,9 +71,16 @@ def _cut(pieces: Pieces, windowing: Windowing) -> Iterator[Pieces]:
     room = windowing.positions - 2
     while len(pieces) > room:
         size = _cut_before(pieces, room, windowing.tokenizer.comma)
+        size = _whole(pieces, size, windowing.tokenizer)
         yield pieces[:size]
         pieces = pieces[size:]
     yield pieces
+
+
+def _whole(pieces: Pieces, size: int, tokenizer: Tokenizer) -> int:
+    """Fewer pieces, where as many would cut a new word in two; a window takes any word whole."""
+    inner = {id_ for ids in tokenizer.words.values() for id_ in ids[1:]}
+    return next((cut for cut in range(size, 0, -1) if pieces[cut][0] not in inner), size)
 
 
 def _cut_before(pieces: Pieces, room: int, comma: int) -> int:

@@ -62,6 +62,7 @@ def _tower(model: Model, part: TextPart) -> Tower:
         pad=part.pad,
         pooled=part.pooled,
         clip_skip=part.clip_skip,
+        words=model.words.get(part.name, {}),
     )
 
 

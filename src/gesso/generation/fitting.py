@@ -7,11 +7,12 @@ from pathlib import Path
 from gesso.adapters.blocks import Strength, block_weights
 from gesso.adapters.lora import Lora, open_lora
 from gesso.adapters.site import Target
+from gesso.adapters.words import open_words
 from gesso.checkpoint.hashes import sha256
 from gesso.errors import AdapterError
 from gesso.families.identify import Identity
 from gesso.model import Model
-from gesso.request import LoraUse, Request
+from gesso.request import EmbeddingUse, LoraUse, Request
 
 __all__ = ["Fitting", "check"]
 
@@ -44,7 +45,27 @@ class Fitting(ExitStack):
                 self.enter_context(lora.at(_strength(use, targets[name])).attached(models[name]))
             first = next(iter(fitting.values()))
             uses.append(use.model_copy(update={"sha256": digest, "applied": len(first.patches)}))
-        return request.model_copy(update={"loras": tuple(uses)}) if uses else request
+        words = tuple(self._put_words(use, models, targets) for use in request.embeddings)
+        if not uses and not words:
+            return request
+        return request.model_copy(update={"loras": tuple(uses), "embeddings": words})
+
+    def _put_words(
+        self, use: EmbeddingUse, models: Mapping[str, Model], targets: Mapping[str, Target]
+    ) -> EmbeddingUse:
+        digest = _same_file(use.file, use.sha256)
+        refusals: list[AdapterError] = []
+        for name, target in targets.items():
+            try:
+                words = open_words(use.file, target)
+            except AdapterError as error:
+                refusals.append(error)
+                self.notes.append(f"{use.file.name}: not known to the {name}, {target.name}")
+            else:
+                self.enter_context(words.attached(models[name]))
+        if len(refusals) == len(targets):
+            raise refusals[0]
+        return use.model_copy(update={"sha256": digest})
 
 
 def check(request: Request, identity: Identity) -> None:
@@ -60,6 +81,8 @@ def check(request: Request, identity: Identity) -> None:
     target = Target.of_file(identity)
     for use in request.loras:
         open_lora(use.file, target, lenient=use.lenient)
+    for use in request.embeddings:
+        open_words(use.file, target)
 
 
 def _same_file(path: Path, wanted: str | None) -> str:
