@@ -58,9 +58,9 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=Path("runs/emoji"))
     options.add_argument("--out", type=Path, default=Path("runs/emoji/emoji.safetensors"))
     options.add_argument("--steps", type=int, default=16)
-    options.add_argument("--cfg", type=float, default=3.0)
+    options.add_argument("--cfg", type=float, default=2.5)
     options.add_argument("--sampler", default="dpmpp_2m")
-    options.add_argument("--schedule", default="uniform")
+    options.add_argument("--schedule", default="sgm_uniform")
     asked = options.parse_args()
     folder: Path = asked.folder
     chosen = {

@@ -53,7 +53,7 @@ def _settings(steps: int, rate: float, average: float) -> TrainingSettings:
 STAGES = {
     "first": Stage(_settings(1850, 1e-3, 0.996), noise=0.0, varied=False, squared=2.0),
     "second": Stage(_settings(780, 7e-4, 0.998), noise=0.05, varied=False, squared=4.0),
-    "decoder": Stage(_settings(3600, 7e-4, 0.998), noise=0.25, varied=True, squared=4.0),
+    "decoder": Stage(_settings(3400, 7e-4, 0.998), noise=0.25, varied=True, squared=4.0),
 }
 
 
@@ -101,9 +101,12 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=Path("runs/emoji"))
     options.add_argument("--artwork", type=Path, default=Path("runs/emoji/artwork/package/assets"))
     options.add_argument("--steps", type=int)
+    options.add_argument("--seed", type=int, default=0)
     asked = options.parse_args()
     stage = STAGES[asked.stage]
-    settings = stage.settings.model_copy(update={"steps": asked.steps or stage.settings.steps})
+    settings = stage.settings.model_copy(
+        update={"steps": asked.steps or stage.settings.steps, "seed": asked.seed}
+    )
     path = asked.folder / "autoencoder.safetensors"
     network = cast(Autoencoder, compilable(new("autoencoder", 2)))
     if asked.stage != "first":
