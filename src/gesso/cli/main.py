@@ -5,8 +5,10 @@ import sys
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict
 
+from gesso.cli.edit import Edit
 from gesso.cli.generate import Generate
 from gesso.cli.inspect import Inspect
+from gesso.cli.outpaint import Outpaint
 from gesso.cli.replay import Replay
 from gesso.errors import (
     AdapterError,
@@ -44,6 +46,10 @@ class Gesso(BaseSettings):
 
     generate: CliSubCommand[Generate]
     """Paint pictures from words."""
+    edit: CliSubCommand[Edit]
+    """Paint into a picture; what lies outside the mask keeps its bytes."""
+    outpaint: CliSubCommand[Outpaint]
+    """Paint around a picture, which keeps its bytes."""
     inspect: CliSubCommand[Inspect]
     """Say what a checkpoint file is, and why."""
     replay: CliSubCommand[Replay]

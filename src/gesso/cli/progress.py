@@ -79,7 +79,7 @@ class Painting:
                 case Painted(image=image, request=request):
                     path = save(image, request, Origin.of(model), out)
                     pace.decoded(time.perf_counter())
-                    files.append({"file": str(path), "seed": request.seed, "size": request.size})
+                    files.append({"file": str(path), "seed": request.seed, "size": image.size})
                     self.progress.console.print(str(path), highlight=False, soft_wrap=True)
                 case Finished(result):
                     for note in result.notes:

@@ -50,7 +50,7 @@ def recalled(picture: Path, model: Path | None = None) -> tuple[Model, Request]:
 
 def compared(before: Path, after: Path) -> str:
     """Whether two pictures have the same pixels, in words."""
-    first, second = (np.asarray(Image.open(path).convert("RGB"), dtype=np.int16) for path in (before, after))
+    first, second = (np.asarray(Image.open(path).convert("RGBA"), dtype=np.int16) for path in (before, after))
     if first.shape != second.shape:
         return f"other sizes: {first.shape[1]}x{first.shape[0]} and {second.shape[1]}x{second.shape[0]}"
     differing = int((first != second).any(axis=-1).sum())
