@@ -50,7 +50,7 @@ def sheet(pictures: list[Image.Image]) -> Image.Image:
     size = (COLUMNS * (side + MARGIN) + MARGIN, rows * (side + LABEL + MARGIN) + MARGIN)
     page = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(page)
-    font = ImageFont.load_default(13)
+    font = ImageFont.load_default(11)
     for i, (prompt, picture) in enumerate(zip(PROMPTS, pictures, strict=True)):
         left = MARGIN + (i % COLUMNS) * (side + MARGIN)
         top = MARGIN + (i // COLUMNS) * (side + LABEL + MARGIN)

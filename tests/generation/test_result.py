@@ -11,6 +11,7 @@ from gesso.errors import RequestError
 from gesso.generation.infotext import parse
 from gesso.generation.pictures import Texts, write_picture
 from gesso.generation.result import ENGINE, Origin, read_parameters, read_record, read_request, save
+from gesso.model import Origins
 from gesso.request import Refiner, Request, Source
 
 ORIGIN = Origin(Path("models/dream v1.safetensors"), "ab" * 32, "sd1", "epsilon", "cpu", "bfloat16")
@@ -38,9 +39,12 @@ def test_a_model_s_origin_is_its_file_and_how_it_was_loaded(tmp_path: Path, monk
     file = tmp_path / "dream.safetensors"
     file.write_bytes(b"weights")
     identity = SimpleNamespace(name="sd2", facts=SimpleNamespace(prediction=SimpleNamespace(value="v")))
-    model = SimpleNamespace(path=file, identity=identity, device=torch.device("cpu"), dtype=torch.bfloat16)
+    others = Origins(vae=Path("other.vae.pt"), ema=True)
+    model = SimpleNamespace(
+        path=file, identity=identity, device=torch.device("cpu"), dtype=torch.bfloat16, origins=others
+    )
     digest = hashlib.sha256(b"weights").hexdigest()
-    assert Origin.of(model) == Origin(file, digest, "sd2", "v", "cpu", "bfloat16")
+    assert Origin.of(model) == Origin(file, digest, "sd2", "v", "cpu", "bfloat16", others)
     model.path = tmp_path
     assert Origin.of(model).sha256 == ""
 
@@ -61,6 +65,9 @@ def test_the_record_names_weights_and_surroundings(tmp_path: Path):
         "sha256": "ab" * 32,
         "family": "sd1",
         "prediction": "epsilon",
+        "vae": None,
+        "lender": None,
+        "ema": False,
     }
     assert record["environment"] | {"torch": ""} == {"torch": "", "device": "cpu", "dtype": "bfloat16"}
 
