@@ -176,10 +176,13 @@ def test_the_refiner_takes_no_base_lora(family: str, targets: dict[str, Target],
         open_lora(path, targets["sdxl-refiner"])
 
 
-def test_words_bundled_with_a_lora_are_not_its_patches(targets: dict[str, Target], tmp_path: Path) -> None:
+def test_words_bundled_with_a_lora_are_not_passed_over(targets: dict[str, Target], tmp_path: Path) -> None:
     tensors: Tensors = named("sd1", "kohya", factors(shapes_of(targets["sd1"], "sd1")))
-    tensors["bundle_emb.thing.string_to_param.*"] = torch.ones(2, 64)
-    assert open_lora(save(tmp_path / "a.safetensors", tensors), targets["sd1"]).modules == 9
+    bundled = "bundle_emb.thing.string_to_param.*"
+    path = save(tmp_path / "a.safetensors", tensors | {bundled: torch.ones(2, 64)})
+    with pytest.raises(AdapterError, match=r"bundle_emb\.thing"):
+        open_lora(path, targets["sd1"])
+    assert set(open_lora(path, targets["sd1"], lenient=True).left_out) == {bundled}
 
 
 def test_strength_is_chosen_after_opening(targets: dict[str, Target], tmp_path: Path) -> None:

@@ -6,15 +6,17 @@ import pytest
 import torch
 
 from gesso.adapters.site import Target
+from gesso.checkpoint.hashes import auto_v3, sha256
+from gesso.cli.main import main
 from gesso.errors import AdapterError, DoesNotFit
 from gesso.families.blueprint import checkpoint_shapes
-from gesso.families.identify import identify
 from gesso.generation.fitting import Fitting, check
 from gesso.generation.generate import generate, paint
+from gesso.generation.infotext import parse
+from gesso.generation.result import read_parameters, read_request
 from gesso.model import Model, load
-from gesso.request import LoraUse, Refiner, Request
+from gesso.request import EmbeddingUse, LoraUse, Refiner, Request
 from tests.adapters.made import MODULES, NAMINGS, factors, named, same, save, shapes_of, state
-from tests.files import table
 from tests.headers import SD1, SDXL, write_header
 from tests.models import save_model
 
@@ -126,9 +128,41 @@ def test_headers_are_enough_to_refuse(tmp_path: Path) -> None:
     name = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
     header = {f"{name}.lora_down.weight": (4, 768), f"{name}.lora_up.weight": (640, 4)}
     path = write_header(tmp_path / "a.safetensors", header)
-    check(asking(path), identify(table(checkpoint_shapes(SD1))))
+    sd1, sdxl = (
+        write_header(tmp_path / f"{name}.safetensors", checkpoint_shapes(plan))
+        for name, plan in {"sd1": SD1, "sdxl": SDXL}.items()
+    )
+    check(ASK, tmp_path / "nowhere.safetensors")
+    check(asking(path), sd1)
     with pytest.raises(DoesNotFit, match="made for sd1, must have a place in sdxl"):
-        check(asking(path), identify(table(checkpoint_shapes(SDXL))))
+        check(asking(path), sdxl)
+    words = write_header(tmp_path / "cat.safetensors", {"emb_params": (4, 768)})
+    asked = ASK.model_copy(update={"embeddings": (EmbeddingUse(file=words),)})
+    check(asked, sd1)
+    with pytest.raises(DoesNotFit, match=r"cat\.safetensors, made for sd1"):
+        check(asked, sdxl)
+    assert main(["generate", "a cat", "--model", str(sdxl), "--loras", f"{path}:0.5"]) == 4
+
+
+def test_a_saved_picture_is_painted_again(
+    models: dict[str, Model], files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = lora(models["sd1"], tmp_path), tmp_path / "one.png"
+    words = save(tmp_path / "my-cat.safetensors", {"emb_params": torch.randn(2, 64) * 0.1})
+    asked = ["generate", "my-cat", "--model", str(files["sd1"]), "--loras", f"{path}:0.5", "--steps", "2"]
+    asked += ["--embeddings", str(words), "--device", "cpu", "--out", str(out)]
+    assert main(asked) == 0
+    request = read_request(out)
+    assert (request["loras"][0]["weight"], request["loras"][0]["applied"]) == (0.5, 9)
+    text = parse(read_parameters(out) or "")
+    assert text.prompt == "my-cat <lora:kohya:0.5>"
+    assert text.others["Lora hashes"] == f"kohya: {auto_v3(path)}"
+    assert text.others["TI hashes"] == f"my-cat: {sha256(words)[:12]}"
+    assert main(["replay", str(out), "--out", str(tmp_path / "two.png")]) == 0
+    assert "the same pixels" in capsys.readouterr().out
+    save(words, {"emb_params": torch.randn(2, 64)})
+    assert main(["replay", str(out), "--out", str(tmp_path / "three.png")]) == 4
+    assert "hash differs" in capsys.readouterr().err
 
 
 def test_nothing_asked_is_nothing_done(models: dict[str, Model]) -> None:

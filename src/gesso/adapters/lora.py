@@ -17,10 +17,7 @@ from gesso.checkpoint.file import Checkpoint
 from gesso.errors import AdapterError, DoesNotFit
 from gesso.model import Model
 
-__all__ = ["BUNDLED", "Lora", "open_lora"]
-
-BUNDLED = "bundle_emb."
-"""Where OneTrainer keeps the new words that were trained together with a LoRA."""
+__all__ = ["Lora", "open_lora"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def open_lora(path: Path, target: Target, *, lenient: bool = False) -> Lora:
         CheckpointError: the file is broken.
     """
     file = Checkpoint.open(path)
-    sorted_ = grouped(name for name in file.shapes if not name.startswith(BUNDLED))
+    sorted_ = grouped(file.shapes)
     patches, problems = _fitted(file, sorted_, target)
     family = made_for(file)
     if problems and (not lenient or not patches):

@@ -69,8 +69,10 @@ class Generate(Request):
             self._print_plan(request)
             return
         from gesso.cli.progress import follow
+        from gesso.generation.fitting import check
         from gesso.generation.generate import generate
 
+        check(request, self.model, ema=self.ema)
         with follow(quiet=self.json_output) as progress:
             progress.loading(self.model)
             model = self._opened(weights=True)

@@ -8,10 +8,11 @@ from gesso.adapters.blocks import Strength, block_weights
 from gesso.adapters.lora import Lora, open_lora
 from gesso.adapters.site import Target
 from gesso.adapters.words import open_words
+from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.hashes import sha256
 from gesso.errors import AdapterError
-from gesso.families.identify import Identity
-from gesso.model import Model
+from gesso.families.identify import identify
+from gesso.model import Model, builtin
 from gesso.request import EmbeddingUse, LoraUse, Request
 
 __all__ = ["Fitting", "check"]
@@ -68,14 +69,21 @@ class Fitting(ExitStack):
         return use.model_copy(update={"sha256": digest})
 
 
-def check(request: Request, identity: Identity) -> None:
+def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> None:
     """Refuse, from headers alone, a request whose adapters cannot fit a checkpoint.
 
     What needs other files, such as a refiner or a lender, is left to `Fitting`.
 
+    Args:
+        checkpoint: the file; None for the built-in checkpoint.
+        ema: whether its averaged weights will be used.
+
     Raises:
         AdapterError: a file cannot be used.
     """
+    if not request.loras and not request.embeddings:
+        return
+    identity = identify(Checkpoint.open(checkpoint or builtin()), ema=ema)
     if request.refiner is not None or identity.missing:
         return
     target = Target.of_file(identity)

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from pydantic import BaseModel
 
-from gesso.checkpoint.hashes import sha256
+from gesso.checkpoint.hashes import auto_v3, sha256
 from gesso.errors import RequestError
 from gesso.generation.infotext import Infotext, write
 from gesso.generation.pictures import SUFFIXES, Texts, read_texts, write_picture
 from gesso.model import Model, Origins
-from gesso.request import Request
+from gesso.request import LoraUse, Request
 
 __all__ = ["ENGINE", "Origin", "Result", "read_parameters", "read_record", "read_request", "record", "save"]
 
@@ -118,8 +118,9 @@ def parameters(request: Request, origin: Origin) -> Infotext:
     """The same for other programs, as far as they have words for it."""
     refiner = request.refiner
     handed = {"Refiner": refiner.model.stem, "Refiner switch at": str(refiner.start)} if refiner else {}
+    tags = "".join(f" <lora:{use.file.stem}:{use.weight:g}>" for use in request.loras)
     return Infotext(
-        prompt=request.prompt,
+        prompt=request.prompt + tags,
         negative=request.negative,
         steps=request.steps,
         sampler=request.sampler,
@@ -133,8 +134,22 @@ def parameters(request: Request, origin: Origin) -> Infotext:
         clip_skip=request.clip_skip,
         noise=request.noise,
         version=f"gesso {_version()}",
-        others=handed,
+        others=handed | _adapters(request),
     )
+
+
+def _adapters(request: Request) -> dict[str, str]:
+    """Adapter files by the hashes that AUTOMATIC1111's web UI gives them."""
+    loras = (f"{use.file.stem}: {_lora_hash(use)}" for use in request.loras)
+    words = (f"{use.file.stem}: {(use.sha256 or '')[:12]}" for use in request.embeddings)
+    told = {"Lora hashes": ", ".join(loras), "TI hashes": ", ".join(words)}
+    return {key: text for key, text in told.items() if text}
+
+
+def _lora_hash(use: LoraUse) -> str:
+    """Of what follows the header, where the file is there; else of the whole file."""
+    there = use.file.suffix == ".safetensors" and use.file.is_file()
+    return auto_v3(use.file) if there else (use.sha256 or "")[:12]
 
 
 def read_record(path: Path) -> dict[str, Any]:
