@@ -160,7 +160,7 @@ FITTING = {"sd1": ("sd1",), "sd2": ("sd2",), "sdxl": ("sdxl", "sdxl-refiner")}
 
 @pytest.mark.parametrize("made", FITTING)
 @pytest.mark.parametrize("put_on", PLANS)
-def test_another_familys_word_is_refused_with_the_reason(made: str, put_on: str, tmp_path: Path) -> None:
+def test_a_word_of_another_family_is_refused_with_the_reason(made: str, put_on: str, tmp_path: Path) -> None:
     shapes: dict[str, dict[str, tuple[int, ...]]] = {
         "sd1": {"emb_params": (4, 768)},
         "sd2": {"emb_params": (1024,)},
