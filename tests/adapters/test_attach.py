@@ -1,19 +1,31 @@
 """Attaching and detaching, on whole models."""
 
+import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks import parity_gesso
+from benchmarks.parity_cases import inputs
 from gesso.adapters.blocks import Strength
 from gesso.adapters.lora import Lora, open_lora
 from gesso.adapters.site import Target
+from gesso.checkpoint.file import Checkpoint
+from gesso.checkpoint.shapes import Shapes
 from gesso.errors import NotFinite
+from gesso.families.unet_plan import unet_shapes
 from gesso.model import Model
 from tests.adapters.made import factors, named, same, save, shapes_of, state
+from tests.references.networks_cases import CASES
+from tests.references.networks_said import HERE, assert_agree, lora, recorded, weights
 
 FAMILIES = ("sd1", "sd2", "sdxl")
 HALF = Strength(0.5, 0.5)
@@ -210,3 +222,34 @@ def test_a_padded_convolution_pads_the_path_beside_it_alike(
     finally:
         for each in convolutions:
             each.padding_mode = "zeros"
+
+
+@pytest.mark.parametrize("name", ["v1", "xl"])
+def test_a_lora_agrees_with_diffusers_and_peft(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = HERE / f"lora_{name}.safetensors"
+    modules = json.loads(Checkpoint.open(path).metadata["modules"])
+    case = CASES[name]
+    shapes = unet_shapes(case.plan.unet)
+    tensors = save(tmp_path / "a.safetensors", lora({key: tuple(shape) for key, shape in modules.items()}))
+    found = open_lora(tensors, Target("x", "x", {"unet": Shapes(shapes)}, ()))
+    assert len(found.patches) == len(modules)
+    original = parity_gesso.filled
+
+    with ExitStack() as on:
+
+        def with_lora(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+            filled = original(network, weights)
+            model = SimpleNamespace(
+                networks={"unet": filled}, device=torch.device("cpu"), dtype=torch.float32
+            )
+            on.enter_context(found.attached(cast(Model, model)))
+            return filled
+
+        monkeypatch.setattr(parity_gesso, "filled", with_lora)
+        with torch.no_grad():
+            ours = parity_gesso.unet(case, weights(shapes), inputs(case))
+    assert_agree(ours, load_file(path), tolerance=1e-4)
+    plain = recorded(name)["unet"]
+    assert float((ours["unet"] - plain).abs().max()) > 0.1 * float(plain.abs().max())

@@ -21,6 +21,15 @@ def weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
     return {name: weight(name, shape) for name, shape in shapes.items()}
 
 
+def lora(modules: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """A random LoRA of rank 2 in peft's naming."""
+    found: dict[str, Tensor] = {}
+    for name, (out, *inp) in modules.items():
+        found[f"{name}.lora_A.weight"] = weight(f"{name}.lora_A.weight", (2, *inp))
+        found[f"{name}.lora_B.weight"] = weight(f"{name}.lora_B.weight", (out, 2, *[1] * (len(inp) - 1)))
+    return found
+
+
 def assert_agree(ours: dict[str, Tensor], oracle: dict[str, Tensor], tolerance: float = 1e-5) -> None:
     """Every output of ours equals the oracle's, to a fraction of the output's maximum."""
     assert ours
