@@ -226,6 +226,16 @@ class Request(Part):
     """What to paint. `(word:1.2)` weighs, `BREAK` starts a new window of tokens."""
     negative: str = ""
     """What to keep away from."""
+    dialect: Literal["a1111", "comfy", "compel", "plain"] = "a1111"
+    """How prompt and negative are written."""
+    emphasis: Literal["original", "no_norm", "interpolate", "remove", "ignore"] | None = None
+    """How weights act on words; the dialect's own way unless given."""
+    styles: tuple[str, ...] = ()
+    """Names of styles that are applied to prompt and negative."""
+    styles_file: PortablePath | None = None
+    """The CSV file of styles, with the columns name, prompt and negative_prompt."""
+    wildcards: PortablePath | None = None
+    """Folder in which `__name__` in a prompt finds name.txt."""
     size: Size | None = None
     """Width x height in pixels, multiples of 8."""
     seed: int | None = Field(default=None, ge=0, lt=2**64)

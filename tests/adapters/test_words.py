@@ -9,8 +9,8 @@ from torch import Tensor
 
 from gesso.adapters.site import Target
 from gesso.adapters.words import open_words
+from gesso.conditioning.dialects import words as parse
 from gesso.conditioning.encode import Tower, encode
-from gesso.conditioning.prompt import parse
 from gesso.conditioning.tokenizer import Tokenizer
 from gesso.conditioning.tokens import Windowing, windows
 from gesso.errors import AdapterError, DoesNotFit

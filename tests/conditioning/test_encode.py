@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from gesso.conditioning.dialects import words as parse
 from gesso.conditioning.encode import Encoded, Tower, encode, scale_only
-from gesso.conditioning.prompt import parse
 from gesso.errors import RequestError
 
 DEPTH = 4

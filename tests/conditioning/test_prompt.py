@@ -1,79 +1,80 @@
-from itertools import pairwise
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gesso.conditioning.prompt import Prompt, Segment, parse, render
+from gesso.conditioning.dialects import parse, words
+from gesso.conditioning.prompt import (
+    Cycle,
+    Part,
+    Prompt,
+    Segment,
+    Share,
+    Switch,
+    Tree,
+    merged,
+    scaled,
+    timeline,
+    walk,
+)
 
-UP, DOWN = 1.1, 1 / 1.1
 
-
-def said(text: str) -> list[list[tuple[str, float]]]:
-    return [[(each.text, pytest.approx(each.weight)) for each in block] for block in parse(text).blocks]
+def at(text: str, steps: int = 10, earlier: int = 0) -> list[tuple[int, Prompt]]:
+    return [(span.until, span.told[0].shares[0][0]) for span in timeline(parse(text), steps, earlier=earlier)]
 
 
 @pytest.mark.parametrize(
-    ("text", "segments"),
+    ("text", "earlier", "spans"),
     [
-        ("", []),
-        ("a cat", [("a cat", 1)]),
-        ("a (cat)", [("a ", 1), ("cat", UP)]),
-        ("a [cat] b", [("a ", 1), ("cat", DOWN), (" b", 1)]),
-        ("(cat:1.5)", [("cat", 1.5)]),
-        ("(cat: +1.5 )", [("cat", 1.5)]),
-        ("(cat:.5)", [("cat", 0.5)]),
-        ("(cat:-1)", [("cat", -1)]),
-        ("((cat))", [("cat", UP * UP)]),
-        ("(a (b:2) c:3)", [("a ", 3), ("b", 6), (" c", 3)]),
-        ("[(a)]", [("a", 1)]),
-        ("a (b [c", [("a ", 1), ("b ", UP), ("c", 1)]),
-        ("(a [b) c]", [("a ", UP), ("b", 1), (" c", DOWN)]),
-        (r"\(a\) \[b\] \\", [("(a) [b] \\", 1)]),
-        (r"a\b", [("ab", 1)]),
-        ("a) b] c:1.2) d", [("a) b] c:1.2) d", 1)]),
-        ("(a:b)", [("a:b", UP)]),
-        ("(a:1.2.3)", [("a:1.2.3", UP)]),
-        ("(a:1.2:1.3)", [("a:1.2", 1.3)]),
-        ("()a(:3)b[]", [("ab", 1)]),
-        ("(a:1.1)(b)", [("ab", UP)]),
+        ("test", 0, [(10, "test")]),
+        ("a [b:3]", 0, [(3, "a "), (10, "a b")]),
+        ("a [b: 3]", 0, [(3, "a "), (10, "a b")]),
+        ("a [[[b]]:2]", 0, [(2, "a "), (10, "a [[b]]")]),
+        ("[(a:2):3]", 0, [(3, ""), (10, "(a:2)")]),
+        ("a [b : c : 1] d", 0, [(1, "a b  d"), (10, "a  c  d")]),
+        ("a[b:[c:d:2]:1]e", 0, [(1, "abe"), (2, "ace"), (10, "ade")]),
+        ("a [unbalanced", 0, [(10, "a [unbalanced")]),
+        ("a [b:.5] c", 0, [(5, "a  c"), (10, "a b c")]),
+        ("((a][:b:c [d:3]", 0, [(3, "((a][:b:c "), (10, "((a][:b:c d")]),
+        ("a [b:.5] c", 10, [(10, "a b c")]),
+        ("a [b:1.5] c", 10, [(5, "a  c"), (10, "a b c")]),
+        ("a [b::15] c", 10, [(5, "a b c"), (10, "a  c")]),
+        ("[fe|]male", 0, [(step, "female" if step % 2 else "male") for step in range(1, 11)]),
+        ("[a:b:99]", 0, [(10, "a")]),
+        ("[a:b:-1]", 0, [(10, "b")]),
+        ("[a:b:1e999]", 0, [(10, "a")]),
     ],
 )
-def test_weights_are_read_as_the_web_ui_reads_them(text: str, segments: list[tuple[str, float]]):
-    assert said(text) == [[(words, pytest.approx(weight)) for words, weight in segments]]
+def test_schedules_are_those_of_the_web_ui(text: str, earlier: int, spans: list[tuple[int, str]]):
+    assert at(text, earlier=earlier) == [(until, words(said)) for until, said in spans]
 
 
-@pytest.mark.parametrize(
-    ("text", "blocks"),
-    [
-        ("a BREAK b", [[("a", 1)], [("b", 1)]]),
-        ("a\nBREAK\nb BREAK", [[("a", 1)], [("b", 1)], []]),
-        ("BREAK BREAK a", [[], [], [("a", 1)]]),
-        ("(a BREAK b:2) c", [[("a", 2)], [("b", 2), (" c", 1)]]),
-        ("BREAKFAST break aBREAK", [[("BREAKFAST break aBREAK", 1)]]),
-    ],
-)
-def test_break_starts_a_block_also_inside_of_brackets(text: str, blocks: list[list[tuple[str, float]]]):
-    assert said(text) == blocks
+def test_fractions_are_cut_off_not_rounded():
+    assert [until for until, _ in at("[a:b:0.39]")] == [3, 10]
+    assert [until for until, _ in at("[a:b:0.09]")] == [10]
 
 
-PIECES = st.sampled_from([*"()[]\\:,.+-a1 \n", "1.2", ":1.3)", "BREAK", " BREAK "])
+def test_compositions_keep_their_weights():
+    (span,) = timeline(parse("a AND b :0.5 AND c:-2"), 10)
+    assert [told.weight for told in span.told] == [1, 0.5, -2]
 
 
-@given(st.lists(PIECES | st.text(max_size=3), max_size=30).map("".join))
-def test_any_text_parses_and_what_it_renders_to_parses_to_the_same(text: str):
-    prompt = parse(text)
-    assert parse(render(prompt)) == prompt
+def test_mixtures_sum_to_one_unless_told_otherwise():
+    shares = (Share((Segment("a"),), 3.0), Share((Segment("b"),), 1.0))
+    part = Part(shares)
+    for normed, expected in ((True, [0.75, 0.25]), (False, [3, 1])):
+        (span,) = timeline(Tree((replace(part, normed=normed),)), 1)
+        assert [weight for _, weight in span.told[0].shares] == expected
 
 
-@given(st.text(min_size=1), st.floats(-1e6, 1e6).filter(lambda weight: weight != 1))
-def test_any_words_can_be_said_at_any_weight(text: str, weight: float):
-    prompt = Prompt(((Segment("a"), Segment(text, weight)), (Segment(text),)))
-    assert parse(render(prompt)) == prompt
+def test_scaling_reaches_into_schedules():
+    node = Switch((Segment("a", 2.0),), (Cycle(((Segment("b"),), ())),), "3")
+    assert {
+        each.weight
+        for each in walk(Tree((Part((Share((scaled(node, 3.0),)),)),)))
+        if isinstance(each, Segment)
+    } == {6, 3}
 
 
-@given(st.lists(PIECES, max_size=30).map("".join))
-def test_neighbours_differ_and_none_is_empty(text: str):
-    for block in parse(text).blocks:
-        assert all(segment.text for segment in block)
-        assert all(left.weight != right.weight for left, right in pairwise(block))
+def test_names_of_embeddings_are_not_merged_with_words():
+    name = Segment("cat", embedding=True)
+    assert merged([Segment("a"), Segment(""), Segment("b"), name, name]) == (Segment("ab"), name, name)

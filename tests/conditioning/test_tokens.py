@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gesso.conditioning.prompt import parse
+from gesso.conditioning.dialects import words as parse
 from gesso.conditioning.tokenizer import Tokenizer
 from gesso.conditioning.tokens import Window, Windowing, windows
 

@@ -37,7 +37,8 @@ def test_nothing_is_left_open(identities: dict[str, Identity]) -> None:
     left = [
         name
         for name, value in full
-        if value is None and name not in {"source", "refiner", "sigmas", "clip_skip"}
+        if value is None
+        and name not in {"source", "refiner", "sigmas", "clip_skip", "styles_file", "wildcards"}
     ]
     assert left == []
     assert full.size == (512, 512)

@@ -7,13 +7,17 @@ from typing import Literal
 from gesso.conditioning.prompt import Prompt, Segment
 from gesso.conditioning.tokenizer import Tokenizer
 
-__all__ = ["Pad", "Window", "Windowing", "windows"]
+__all__ = ["Cut", "Pad", "Window", "Windowing", "runs", "windows"]
 
 Pad = Literal["end"] | int
 """What follows the end mark: the end mark again (CLIP), or this id (OpenCLIP: 0)."""
 
+Cut = Literal["comma", "group", "full"]
+"""Where a prompt without room is cut: after a near comma, before a short group, or at the last place."""
+
 Pieces = tuple[tuple[int, float], ...]
 _BACKTRACK = 20
+_SHORT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,13 @@ class Windowing:
         tokenizer: words to ids.
         positions: ids in a window, both marks included; 77 as published.
         pad: what follows the end mark.
+        cut: where a prompt without room is cut.
     """
 
     tokenizer: Tokenizer
     positions: int = 77
     pad: Pad = "end"
+    cut: Cut = "comma"
 
     def window(self, pieces: Pieces = ()) -> Window:
         """A full window of these pieces; of none: the empty prompt."""
@@ -50,31 +56,56 @@ class Windowing:
 
 
 def windows(prompt: Prompt, windowing: Windowing) -> tuple[Window, ...]:
-    """At least one window; each block starts its own.
+    """At least one window; each block starts its own."""
+    return tuple(windowing.window(run) for run in runs(prompt, windowing))
 
-    A list that does not fit is cut after its last comma when that is near, not within a phrase.
 
-    Source: AUTOMATIC1111/stable-diffusion-webui, prompt chunks and "comma padding backtrack" of 20.
+def runs(prompt: Prompt, windowing: Windowing) -> tuple[Pieces, ...]:
+    """The words of every window, without marks and padding.
+
+    A list that does not fit is cut after its last comma when that is near, not within a phrase; or before a
+    group of one weight when that is short, in the comfy dialect's manner.
+
+    Source: AUTOMATIC1111/stable-diffusion-webui, prompt chunks and "comma padding backtrack" of 20;
+    comfyanonymous/ComfyUI, comfy/sd1_clip.py, whose groups of fewer than 8 tokens move whole.
     """
-    blocks = [_pieces(block, windowing) for block in prompt.blocks]
+    blocks = list(prompt.blocks)
     # A BREAK at the end leaves a block that says nothing: it opens no window.
-    if len(blocks) > 1 and not blocks[-1]:
+    if len(blocks) > 1 and not any(_groups(blocks[-1], windowing)):
         blocks.pop()
-    return tuple(windowing.window(run) for pieces in blocks for run in _cut(pieces, windowing))
+    return tuple(run for block in blocks for run in _filled(_groups(block, windowing), windowing))
 
 
-def _pieces(block: tuple[Segment, ...], windowing: Windowing) -> Pieces:
-    return tuple((id_, segment.weight) for segment in block for id_ in windowing.tokenizer(segment.text))
+def _groups(block: tuple[Segment, ...], windowing: Windowing) -> list[Pieces]:
+    # The name of an embedding without vectors says nothing: its letters are not words.
+    said = [each for each in block if not each.embedding]
+    return [tuple((id_, each.weight) for id_ in windowing.tokenizer(each.text)) for each in said]
 
 
-def _cut(pieces: Pieces, windowing: Windowing) -> Iterator[Pieces]:
+def _filled(groups: list[Pieces], windowing: Windowing) -> Iterator[Pieces]:
     room = windowing.positions - 2
+    if windowing.cut == "group":
+        yield from _by_groups(groups, room)
+        return
+    pieces = tuple(piece for group in groups for piece in group)
     while len(pieces) > room:
-        size = _cut_before(pieces, room, windowing.tokenizer.comma)
+        size = room if windowing.cut == "full" else _cut_before(pieces, room, windowing.tokenizer.comma)
         size = _whole(pieces, size, windowing.tokenizer)
         yield pieces[:size]
         pieces = pieces[size:]
     yield pieces
+
+
+def _by_groups(groups: list[Pieces], room: int) -> Iterator[Pieces]:
+    run: Pieces = ()
+    for group in groups:
+        rest = group
+        while len(run) + len(rest) > room:
+            fits = room - len(run) if len(group) >= _SHORT else 0
+            yield run + rest[:fits]
+            run, rest = (), rest[fits:]
+        run += rest
+    yield run
 
 
 def _whole(pieces: Pieces, size: int, tokenizer: Tokenizer) -> int:

@@ -22,7 +22,8 @@ from gesso.generation.fitting import Fitting
 from gesso.generation.latents import Scene, as_pixels, decoded, encoded, open_image, preview, widened
 from gesso.generation.plan import Pass, Plan, plan
 from gesso.generation.result import Result
-from gesso.guidance.classifier_free import classifier_free
+from gesso.generation.wording import spoken
+from gesso.guidance.classifier_free import classifier_free, stepwise
 from gesso.guidance.masking import held
 from gesso.model import Model, load
 from gesso.request import Request
@@ -93,11 +94,12 @@ class Run:
     models: dict[str, Model]
     original: Original | None = None
     scene: Scene = field(init=False)
-    conditions: dict[str, Conditions] = field(init=False)
+    conditions: dict[str, tuple[Conditions, ...]] = field(init=False)
     clean: Latents | None = field(init=False)
     images: list[Image.Image] = field(default_factory=list[Image.Image])
     notes: list[str] = field(default_factory=list[str])
     done: int = 0
+    picture: int = 0
 
 
 def _start(model: Model, request: Request, fitting: Fitting) -> Run:
@@ -123,10 +125,11 @@ def _start(model: Model, request: Request, fitting: Fitting) -> Run:
 
 def _set(run: Run, scene: Scene, size: tuple[int, int]) -> None:
     """Put a scene before the models."""
-    told = run.plan.request.model_copy(update={"size": size})
+    told = spoken(run.plan.request, run.picture).model_copy(update={"size": size})
     base = run.models["base"]
     run.scene = scene
-    run.conditions = {name: conditions(each, told, scene) for name, each in run.models.items()}
+    steps = len(run.plan.sigmas) - 1
+    run.conditions = {name: conditions(each, told, scene, steps) for name, each in run.models.items()}
     run.clean = None if scene.pixels is None else base.latents(encoded(base, scene.pixels))
 
 
@@ -137,7 +140,13 @@ def _refiner(path: Path, base: Model) -> Model:
 
 def _picture(run: Run, picture: int) -> Iterator[Event]:
     """One picture, in as many stages as its plan has."""
+    run.picture = picture
     if run.plan.stages is None:
+        full = run.plan.request
+        assert full.size is not None
+        # choices in braces fall differently for every seed
+        if picture and spoken(full, picture) != spoken(full, picture - 1):
+            _set(run, run.scene, full.size)
         image = yield from _painted(run, picture)
     else:
         image = yield from _edited(run, picture, run.plan.stages)
@@ -228,10 +237,22 @@ def _held(run: Run, denoise: Denoise) -> Denoise:
 
 
 def _guided(run: Run, each: Pass, denoiser: Denoiser) -> Denoise:
-    told = run.conditions[each.model]
-    return classifier_free(
-        denoiser, told.positive, told.negative, scale=each.cfg, rescale=each.rescale, sigmas=each.guided
-    )
+    spans = [
+        (
+            told.until,
+            classifier_free(
+                denoiser,
+                told.positive,
+                told.negative,
+                scale=each.cfg,
+                rescale=each.rescale,
+                sigmas=each.guided,
+                weights=told.weights,
+            ),
+        )
+        for told in run.conditions[each.model]
+    ]
+    return stepwise(spans, run.plan.sigmas)
 
 
 def _steps(
@@ -252,4 +273,4 @@ def _steps(
 def _alone(full: Request, picture: int) -> Request:
     """The request that paints one of the pictures by itself."""
     assert full.seed is not None
-    return full.model_copy(update={"seed": full.seed + picture, "count": 1})
+    return spoken(full, picture).model_copy(update={"seed": full.seed + picture, "count": 1})

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
+from gesso.conditioning.dialects import dialect
 from gesso.errors import RequestError, Unsupported
 from gesso.families.identify import Identity
 from gesso.generation.canvas import Growth, Seen, Stage, border_stages, masked_stage
+from gesso.generation.wording import estimates, named_extras, spoken
 from gesso.request import Request
 from gesso.sampling.levels import NoiseLevels, Sigmas
 from gesso.sampling.samplers import OptionValue, evaluations, options, sampler
@@ -28,6 +30,7 @@ class Pass:
         cfg: guidance scale.
         rescale: 0…1, how much contrast is taken back.
         guided: noise levels between which guidance is applied.
+        estimates: how many estimates each step adds up for the prompt; where it is never more than one, none.
     """
 
     model: Literal["base", "refiner"]
@@ -37,6 +40,7 @@ class Pass:
     cfg: float
     rescale: float
     guided: tuple[float, float]
+    estimates: tuple[int, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -52,10 +56,19 @@ class Pass:
     def evaluations(self) -> int:
         """Rows of latents the network denoises for one picture; guidance doubles them."""
         calls = evaluations(self.sampler, self.sigmas, self.options)
+        if self.estimates:
+            return round(calls * sum(self._rows(index) for index in range(self.steps)) / max(1, self.steps))
         if self.cfg == 1.0:
             return calls
         inside = sum(self.guided[0] <= sigma <= self.guided[1] for sigma in self.sigmas[:-1])
         return calls + round(calls * inside / max(1, self.steps))
+
+
+    def _rows(self, step: int) -> int:
+        """Rows of latents in each call of a step; a composition always asks for the negative too."""
+        inside = self.cfg != 1.0 and self.guided[0] <= self.sigmas[step] <= self.guided[1]
+        count = self.estimates[step]
+        return count + (1 if inside or count > 1 else 0)
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,12 @@ def plan(
         kept = max(1, int((len(sigmas) - 1) * full.source.strength))
         sigmas = sigmas[len(sigmas) - 1 - kept :]
     assert full.size is not None
+    extras = named_extras(full)
+    if extras:
+        raise Unsupported(
+            f"a prompt must not name what is not attached, however: {', '.join(extras)}",
+            hint="take it out of the prompt, and out of the negative",
+        )
     stages = None if seen is None else _stages(full, seen, factor)
     width, height = stages[0].size if stages else full.size
     return Plan(full, _passes(full, sigmas, levels), (height // factor, width // factor), stages)
@@ -156,6 +175,7 @@ def resolved(request: Request, identity: Identity, factor: int) -> Request:
         "sampler": request.sampler or defaults.sampler,
         "schedule": None if levels else request.schedule or defaults.schedule,
         "cfg": defaults.cfg if request.cfg is None else request.cfg,
+        "emphasis": request.emphasis or dialect(request.dialect).emphasis,
     }
     name = request.sampler or defaults.sampler
     sampler(name, request.sampler_options)
@@ -203,6 +223,8 @@ def _pass(name: Literal["base", "refiner"], request: Request, part: Sigmas, whol
     assert request.cfg is not None
     start, stop = request.guidance.interval
     steps = len(whole) - 1
+    counts = estimates(spoken(request), steps)
+    first = whole.index(part[0])
     highest = inf if start == 0.0 else whole[round(start * steps)]
     lowest = 0.0 if stop == 1.0 else whole[round(stop * steps)]
     return Pass(
@@ -213,4 +235,5 @@ def _pass(name: Literal["base", "refiner"], request: Request, part: Sigmas, whol
         cfg=request.cfg,
         rescale=request.guidance.rescale,
         guided=(lowest, highest),
+        estimates=counts[first : first + len(part) - 1] if max(counts) > 1 else (),
     )

@@ -1,0 +1,89 @@
+"""Wording: a request's words, made out for one picture and step by step."""
+
+from gesso.conditioning.dialects import parse
+from gesso.conditioning.prompt import Part, Share, Span, Told, Tree, timeline
+from gesso.conditioning.styles import read_styles, styled
+from gesso.conditioning.wildcards import expand
+from gesso.errors import RequestError
+from gesso.request import Request
+
+__all__ = ["composed", "estimates", "moments", "named_extras", "spoken"]
+
+
+def spoken(request: Request, picture: int = 0) -> Request:
+    """The request with its styles applied and its choices made by the seed of one of its pictures.
+
+    Args:
+        picture: from 0.
+
+    Raises:
+        UnknownName: there is no such style.
+        RequestError: the styles cannot be read, or a wildcard file cannot.
+    """
+    prompt, negative = request.prompt, request.negative
+    if request.styles:
+        if request.styles_file is None:
+            raise RequestError("styles must come with --styles-file, however: it was not given")
+        prompt, negative = styled(prompt, negative, read_styles(request.styles_file), request.styles)
+    seed = (request.seed or 0) + picture
+    said = {
+        "prompt": expand(prompt, seed, request.wildcards),
+        "negative": expand(negative, seed, request.wildcards),
+        "styles": (),
+    }
+    return request.model_copy(update=said)
+
+
+def moments(request: Request, steps: int) -> tuple[tuple[Span, Told | None], ...]:
+    """What the network is told, span by span: the estimates to be added up, and what to keep away from.
+
+    Without guidance the negative is not read at all, except by a composition, which is built upon it: its
+    length must not change the picture.
+    """
+    positive = timeline(parse(request.prompt, request.dialect), steps)
+    negative = timeline(_one(parse(request.negative, request.dialect)), steps)
+    ends = sorted({span.until for span in (*positive, *negative)})
+    found = [(Span(end, _at(positive, end).told), _at(negative, end).told[0]) for end in ends]
+    return tuple(_merged([(span, told if _needed(request, span) else None) for span, told in found]))
+
+
+def estimates(request: Request, steps: int) -> tuple[int, ...]:
+    """How many rows of latents each step's call takes for the prompt alone, without the negative."""
+    positive = timeline(parse(request.prompt, request.dialect), steps)
+    return tuple(len(_at(positive, step).told) for step in range(1, steps + 1))
+
+
+def named_extras(request: Request) -> tuple[str, ...]:
+    """What prompt and negative name beside words, such as `<lora:name>`."""
+    trees = (parse(each, request.dialect) for each in (request.prompt, request.negative))
+    return tuple(f"<{extra.kind}:{extra.name}>" for tree in trees for extra in tree.extras)
+
+
+def _needed(request: Request, span: Span) -> bool:
+    return request.cfg != 1.0 or composed(span)
+
+
+def composed(span: Span) -> bool:
+    """Whether estimates are added up."""
+    return tuple(each.weight for each in span.told) != (1.0,)
+
+
+def _at(spans: tuple[Span, ...], step: int) -> Span:
+    return next(span for span in spans if step <= span.until)
+
+
+def _one(tree: Tree) -> Tree:
+    """AND has no meaning in a negative: there, what it joins is said in one."""
+    if len(tree.parts) == 1:
+        return tree
+    nodes = tuple(node for part in tree.parts for node in part.shares[0].nodes)
+    return Tree((Part((Share(nodes),)),))
+
+
+def _merged(found: list[tuple[Span, Told | None]]) -> list[tuple[Span, Told | None]]:
+    kept: list[tuple[Span, Told | None]] = []
+    for span, negative in found:
+        if kept and kept[-1][0].told == span.told and kept[-1][1] == negative:
+            kept.pop()
+        kept.append((span, negative))
+    return kept
