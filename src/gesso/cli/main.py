@@ -9,6 +9,7 @@ from gesso.cli.edit import Edit
 from gesso.cli.generate import Generate
 from gesso.cli.inspect import Inspect
 from gesso.cli.outpaint import Outpaint
+from gesso.cli.prompt import Prompt
 from gesso.cli.replay import Replay
 from gesso.errors import (
     AdapterError,
@@ -52,6 +53,8 @@ class Gesso(BaseSettings):
     """Paint around a picture, which keeps its bytes."""
     inspect: CliSubCommand[Inspect]
     """Say what a checkpoint file is, and why."""
+    prompt: CliSubCommand[Prompt]
+    """Show what the network is told by a prompt, and what of it will not happen."""
     replay: CliSubCommand[Replay]
     """Paint a picture again from what it carries."""
 
