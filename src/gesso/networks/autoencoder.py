@@ -29,6 +29,13 @@ class Moments:
     mean: Float[Tensor, "b c h w"]
     logvar: Float[Tensor, "b c h w"]
 
+    @classmethod
+    def of(cls, stacked: Float[Tensor, "b c2 h w"]) -> "Moments":
+        """Read what the network says: means, then log-variances, stacked along the channels."""
+        mean, logvar = stacked.chunk(2, dim=1)
+        # exp must stay finite in half precision: the limits of the published training code
+        return cls(mean, logvar.clamp(-30.0, 20.0))
+
     def sample(self, noise: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """One draw, made from unit noise."""
         return self.mean + torch.exp(0.5 * self.logvar) * noise
@@ -200,9 +207,7 @@ class Autoencoder(nn.Module):
         Args:
             pixels: -1 to 1; height and width multiples of `factor`.
         """
-        mean, logvar = self.quant_conv(self.encoder(pixels)).chunk(2, dim=1)
-        # exp must stay finite in half precision: the limits of the published training code
-        return Moments(mean, logvar.clamp(-30.0, 20.0))
+        return Moments.of(self.quant_conv(self.encoder(pixels)))
 
     def decode(self, latents: Float[Tensor, "b c h w"]) -> Float[Tensor, "b p H W"]:
         """The picture that latents stand for.
