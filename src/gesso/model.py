@@ -51,6 +51,7 @@ class Model:
         dtype: what the networks compute in.
         origins: which other files its parts came from.
         words: new words that are attached, by text encoder: each word and the ids it stands for.
+        memory: the most bytes that encoding and decoding may take, weights included; None: what there is.
     """
 
     identity: Identity
@@ -62,6 +63,7 @@ class Model:
     words: Mapping[str, Mapping[str, tuple[int, ...]]] = field(
         default_factory=dict[str, Mapping[str, tuple[int, ...]]]
     )
+    memory: int | None = None
 
     @property
     def vae(self) -> Autoencoder:

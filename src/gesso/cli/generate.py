@@ -2,10 +2,11 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, ByteSize, Field
 from pydantic_settings import CliImplicitFlag, CliPositionalArg
 
 from gesso.errors import RequestError
@@ -44,6 +45,8 @@ class Generate(Request):
     """A checkpoint of the same family that lends the parts this one lacks."""
     ema: CliImplicitFlag[bool] = False
     """Use a training checkpoint's averaged weights."""
+    memory: ByteSize | None = None
+    """The most memory that decoding may take, weights included, such as 6GiB; the same picture in bands."""
     json_output: Annotated[CliImplicitFlag[bool], Field(validation_alias="json")] = False
     """Print what was painted as JSON."""
     dry_run: CliImplicitFlag[bool] = False
@@ -89,7 +92,7 @@ class Generate(Request):
     def _opened(self, *, weights: bool) -> "Model":
         from gesso.model import load
 
-        return load(
+        model = load(
             self.model,
             device=self.device,
             dtype=self.dtype,
@@ -99,6 +102,7 @@ class Generate(Request):
             ema=self.ema,
             weights=weights,
         )
+        return replace(model, memory=None if self.memory is None else int(self.memory))
 
 
 def _with(part: Source | Refiner | None, field: str, value: float, flag: str, needs: str) -> object:

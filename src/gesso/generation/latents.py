@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gesso.errors import NotFinite, RequestError
+from gesso.generation.large import decode, encode
 from gesso.model import Model
 
 __all__ = [
@@ -82,24 +83,24 @@ def as_image(pixels: Float[Tensor, "1 3 h w"]) -> Image.Image:
 
 def encoded(model: Model, pixels: Float[Tensor, "1 3 H W"]) -> Float[Tensor, "1 c h w"]:
     """A picture's latents: the mean of what the autoencoder says of it, unscaled."""
-    return model.vae.encode(pixels.to(model.device, model.dtype)).mean.float()
+    return encode(model, pixels.to(model.device, model.dtype)).mean.float()
 
 
 def decoded(model: Model, latents: Float[Tensor, "1 c h w"]) -> tuple[Image.Image, tuple[str, ...]]:
-    """The picture that latents stand for, and a note where it took a wider type to see it.
+    """The picture that latents stand for, and notes where it took bands or a wider type to see it.
 
     Raises:
         NotFinite: the numbers overflow even in float32.
     """
     unscaled = model.unscaled(latents)
-    pixels = model.vae.decode(unscaled.to(model.dtype))
+    pixels, notes = decode(model, unscaled.to(model.dtype))
     if torch.isfinite(pixels).all():
-        return as_image(pixels), ()
+        return as_image(pixels), notes
     with widened(model.vae):
-        pixels = model.vae.decode(unscaled.float())
+        pixels, notes = decode(model, unscaled.float())
     if not torch.isfinite(pixels).all():
         raise NotFinite("decoded pixels must be finite, however: they overflow in float32 too")
-    return as_image(pixels), (f"decoded in float32: {model.dtype} overflowed",)
+    return as_image(pixels), (f"decoded in float32: {model.dtype} overflowed", *notes)
 
 
 @contextmanager

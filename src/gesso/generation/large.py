@@ -1,0 +1,51 @@
+"""Large pictures through the autoencoder: whole where that fits into memory, else in bands."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from gesso.model import Model
+from gesso.networks.autoencoder import Moments
+from gesso.networks.banded import banded_decode, banded_encode, whole_decode, whole_encode
+from gesso.runtime.memory import available, readable
+
+__all__ = ["decode", "encode", "room"]
+
+CAUTION = 0.9
+"""How much of what the system calls free is counted on: other programs go on meanwhile."""
+
+
+def decode(
+    model: Model, unscaled: Float[Tensor, "b c h w"]
+) -> tuple[Float[Tensor, "b p H W"], tuple[str, ...]]:
+    """Pixels of unscaled latents, and a note where they were decoded in bands.
+
+    Raises:
+        OutOfMemory: not even bands fit.
+    """
+    space = room(model)
+    if space is None or whole_decode(model.vae, unscaled) <= space:
+        return model.vae.decode(unscaled), ()
+    pixels = banded_decode(model.vae, unscaled, space)
+    return pixels, (f"decoded in bands, to take no more than {readable(space)}",)
+
+
+def encode(model: Model, pixels: Float[Tensor, "b p H W"]) -> Moments:
+    """What the autoencoder says of a picture, of any size.
+
+    Raises:
+        OutOfMemory: not even bands fit.
+    """
+    space = room(model)
+    if space is None or whole_encode(model.vae, pixels) <= space:
+        return model.vae.encode(pixels)
+    return banded_encode(model.vae, pixels, space)
+
+
+def room(model: Model) -> int | None:
+    """Bytes that work may take beside the model's weights; None where neither user nor system says."""
+    free = available(model.device)
+    rooms = [] if free is None else [int(free * CAUTION)]
+    if model.memory is not None:
+        weights = (each for network in model.networks.values() for each in network.parameters())
+        rooms.append(max(0, model.memory - sum(each.nbytes for each in weights)))
+    return min(rooms, default=None)

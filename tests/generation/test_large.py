@@ -1,0 +1,54 @@
+"""Pictures larger than the memory given: the same picture, and a note."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gesso.generation.large import encode, room
+from gesso.generation.latents import decoded, encoded
+from gesso.model import Model, load
+from gesso.networks.banded import decode_plan, whole_decode, whole_encode
+from tests.models import PLANS, save_model
+
+
+@pytest.fixture(scope="module", params=["sd1", "sdxl"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    assert request.param in PLANS
+    path: Path = tmp_path_factory.mktemp("large") / f"{request.param}.safetensors"
+    return load(save_model(path, request.param), device="cpu", dtype="float32")
+
+
+def weights(model: Model) -> int:
+    return sum(each.nbytes for network in model.networks.values() for each in network.parameters())
+
+
+def test_a_ceiling_counts_the_weights(model: Model) -> None:
+    assert room(replace(model, memory=weights(model) + 5)) == 5
+    assert room(replace(model, memory=1)) == 0
+
+
+def test_under_a_ceiling_the_picture_is_the_same_and_the_note_says_so(model: Model) -> None:
+    latents = torch.randn(1, 4, 40, 24, generator=torch.Generator().manual_seed(0))
+    whole = whole_decode(model.vae, latents)
+    tight = replace(model, memory=weights(model) + whole * 3 // 4)
+    assert decode_plan(model.vae, latents, whole * 3 // 4).taken <= whole * 3 // 4
+    with torch.inference_mode():
+        plain, none = decoded(model, latents)
+        banded, notes = decoded(tight, latents)
+    assert none == ()
+    assert "bands" in notes[0]
+    apart = np.asarray(plain).astype(int) - np.asarray(banded).astype(int)
+    assert np.abs(apart).max() <= 1
+
+
+def test_pictures_are_read_under_a_ceiling_too(model: Model) -> None:
+    pixels = torch.rand(1, 3, 320, 192, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    tight = replace(model, memory=weights(model) + whole_encode(model.vae, pixels) * 3 // 4)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            encode(tight, pixels).mean, model.vae.encode(pixels).mean, rtol=0, atol=1e-5
+        )
+        torch.testing.assert_close(encoded(tight, pixels), encoded(model, pixels), rtol=0, atol=1e-5)
