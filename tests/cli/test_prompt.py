@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,4 +50,10 @@ def test_a_model_s_own_vocabulary_counts(tmp_path: Path, capsys: pytest.CaptureF
 def test_reading_prompts_needs_no_torch():
     program = "import sys; from gesso.cli.main import main; main(['prompt', 'a [b:c:3]']); "
     program += "sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False, capture_output=True).returncode == 0
+    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", program], check=False, capture_output=True, env=surroundings
+        ).returncode
+        == 0
+    )

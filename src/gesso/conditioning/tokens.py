@@ -77,9 +77,14 @@ def runs(prompt: Prompt, windowing: Windowing) -> tuple[Pieces, ...]:
 
 
 def _groups(block: tuple[Segment, ...], windowing: Windowing) -> list[Pieces]:
-    # The name of an embedding without vectors says nothing: its letters are not words.
-    said = [each for each in block if not each.embedding]
-    return [tuple((id_, each.weight) for id_ in windowing.tokenizer(each.text)) for each in said]
+    return [tuple((id_, each.weight) for id_ in _ids(each, windowing.tokenizer)) for each in block]
+
+
+def _ids(segment: Segment, tokenizer: Tokenizer) -> tuple[int, ...]:
+    # The name of an embedding that is not there says nothing: its letters are not words.
+    if segment.embedding:
+        return tokenizer.words.get(segment.text.casefold(), ())
+    return tokenizer(segment.text)
 
 
 def _filled(groups: list[Pieces], windowing: Windowing) -> Iterator[Pieces]:
