@@ -84,3 +84,21 @@ def test_the_noise_level_tells_the_step():
         for sigma in (9.0, 8.0, 6.0, 4.0, 3.0, 2.0, 1.5, 1.0, 0.5, 0.0)
     ]
     assert found == [1, 1, 1, 2, 2, 2, 2, 3, 3, 3]
+
+
+@pytest.mark.parametrize(("sigma", "expected"), [(0.9, 1), (1.0, 2), (9.0, 2), (9.1, 1)])
+def test_both_ends_of_the_interval_are_inside(sigma: float, expected: int, denoiser: Denoiser):
+    classifier_free(denoiser, told(1.0), told(0.5), scale=3.0, sigmas=(1.0, 9.0))(X, sigma)
+    assert rows(denoiser) == [expected]
+
+
+def test_guidance_is_rescaled_where_it_is_asked_for(denoiser: Denoiser):
+    plain = classifier_free(denoiser, told(1.0), told(0.5), scale=7.0)(X, 2.0)
+    found = classifier_free(denoiser, told(1.0), told(0.5), scale=7.0, rescale=0.7)(X, 2.0)
+    torch.testing.assert_close(found, rescaled(plain, denoiser(X, 2.0, told(1.0)), 0.7))
+
+
+def test_contrast_is_brought_back_row_by_row():
+    guided, prompted = torch.cat([X * 3, X * 5]), torch.cat([X, X * 2])
+    alone = [rescaled(guided[i : i + 1], prompted[i : i + 1], 0.7) for i in range(2)]
+    torch.testing.assert_close(rescaled(guided, prompted, 0.7), torch.cat(alone))

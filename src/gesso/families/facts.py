@@ -6,6 +6,7 @@ when the weights are loaded and only for families that are ambiguous), the famil
 
 import json
 from dataclasses import asdict, dataclass, replace
+from math import inf, nan
 from typing import Literal, get_args
 
 from pydantic import TypeAdapter
@@ -72,9 +73,10 @@ def resolve(checkpoint: Checkpoint, family: Family, prediction: str | None) -> F
 
     Raises:
         UnknownName: the user named no known prediction type.
+        BrokenFile: the file states something that is not what its name says.
     """
-    heads = checkpoint.metadata.get("gesso.num_heads")
-    scale = checkpoint.metadata.get("gesso.latent_scale")
+    heads = _stated(checkpoint, "gesso.num_heads")
+    scale = _stated(checkpoint, "gesso.latent_scale")
     playground = "edm_mean" in checkpoint.shapes
     latent = PLAYGROUND if playground else family.latent
     defaults = checkpoint.metadata.get("gesso.defaults")
@@ -83,7 +85,7 @@ def resolve(checkpoint: Checkpoint, family: Family, prediction: str | None) -> F
         levels=_levels(checkpoint),
         heads=HeadRule(count=int(heads)) if heads else family.heads,
         heads_by="metadata" if heads else "family",
-        latent=replace(latent, scale=float(scale)) if scale else latent,
+        latent=replace(latent, scale=scale) if scale else latent,
         latent_by="metadata" if scale else ("marker tensors" if playground else "family"),
         defaults=_defaults(defaults, family.defaults) if defaults else family.defaults,
         defaults_by="metadata" if defaults else "family",
@@ -119,9 +121,23 @@ def _levels(checkpoint: Checkpoint) -> Decision:
     return Decision("trained", "family", "the published table")
 
 
+def _stated(checkpoint: Checkpoint, key: str) -> float | None:
+    """A number above 0 that the file states, or None."""
+    text = checkpoint.metadata.get(key)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not 0 < value < inf:
+        raise BrokenFile(f"metadata {key} must be a number above 0, however: {text!r}")
+    return value
+
+
 def _defaults(text: str, family: Defaults) -> Defaults:
     """The file's own defaults over the family's."""
     try:
         return TypeAdapter(Defaults).validate_python({**asdict(family), **json.loads(text)})
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise BrokenFile(f"metadata gesso.defaults must be defaults as JSON, however: {error}") from error

@@ -1,0 +1,137 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from gesso.errors import NotFinite, RequestError
+from gesso.generation.latents import (
+    as_image,
+    as_pixels,
+    decoded,
+    encoded,
+    open_image,
+    preview,
+    widened,
+)
+from gesso.model import Model, load
+from tests.models import save_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    path = save_model(tmp_path_factory.mktemp("models") / "x.safetensors", "sd1")
+    return load(path, device="cpu", dtype="float32")
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+def colours() -> Image.Image:
+    """A picture in which every channel takes every value."""
+    return Image.frombytes(
+        "RGB", (256, 3), bytes((i * k) % 256 for k in (1, 3, 5) for i in range(256) for _ in range(3))
+    )
+
+
+def test_a_picture_becomes_pixels_and_the_same_picture_again() -> None:
+    pixels = as_pixels(colours())
+    assert pixels.shape == (1, 3, 3, 256)
+    assert (float(pixels.min()), float(pixels.max())) == (-1.0, 1.0)
+    assert as_image(pixels).tobytes() == colours().tobytes()
+
+
+def test_what_is_too_bright_or_too_dark_is_cut() -> None:
+    image = as_image(torch.tensor([-3.0, 0.0, 7.0]).view(1, 3, 1, 1))
+    assert image.getpixel((0, 0)) == (0, 128, 255)
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"), [((64, 64), (32, 96)), ((128, 64), (0, 128)), ((64, 32), (0, 128))]
+)
+def test_a_picture_is_cropped_around_its_middle(
+    size: tuple[int, int], kept: tuple[int, int], tmp_path: Path
+) -> None:
+    """The red runs with x, so that its ends tell what was kept."""
+    path = tmp_path / "wide.png"
+    ramp = Image.new("RGB", (128, 64))
+    for x in range(128):
+        ramp.paste((2 * x, 0, 0), (x, 0, x + 1, 64))
+    ramp.save(path)
+    found = open_image(str(path), size)
+    assert found.size == size
+    left, right = found.getpixel((0, 5))[0], found.getpixel((size[0] - 1, 5))[0]
+    assert left == pytest.approx(2 * kept[0], abs=6)
+    assert right == pytest.approx(2 * (kept[1] - 1), abs=6)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L", "P", "1", "CMYK"])
+def test_every_kind_of_picture_is_read(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
+    Image.new(mode, (20, 10)).save(path)
+    found = open_image(str(path), (16, 8))
+    assert (found.mode, found.size) == ("RGB", (16, 8))
+
+
+def test_a_missing_picture_is_a_request_error(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="must be a picture, however"):
+        open_image(str(tmp_path / "none.png"), (8, 8))
+
+
+def test_a_picture_is_an_eighth_as_large_in_latents(model: Model) -> None:
+    latents = encoded(model, as_pixels(Image.new("RGB", (64, 32), "teal")))
+    assert latents.shape == (1, 4, 4, 8)
+    image, notes = decoded(model, model.latents(latents))
+    assert (image.size, notes) == ((64, 32), ())
+
+
+@pytest.mark.parametrize(
+    ("cells", "size"), [((4, 8), (64, 32)), ((48, 96), (192, 96)), ((96, 24), (48, 192))]
+)
+def test_a_preview_is_small(cells: tuple[int, int], size: tuple[int, int], model: Model) -> None:
+    assert preview(model, torch.zeros(1, 4, *cells)).size == size
+
+
+class Overflowing(nn.Module):
+    """A decoder whose numbers overflow below a width."""
+
+    factor = 8
+
+    def __init__(self, enough: torch.dtype | None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1), requires_grad=False)
+        self.enough = enough
+
+    def decode(self, latents: Tensor) -> Tensor:
+        assert latents.dtype == self.weight.dtype
+        bad = torch.nan if self.weight.dtype != self.enough else 0.0
+        return torch.full((1, 3, 8, 8), bad)
+
+
+@pytest.mark.parametrize("enough", [torch.float32, None])
+def test_a_decoding_that_overflows_is_done_again_in_float32(enough: torch.dtype | None, model: Model) -> None:
+    vae = Overflowing(enough).to(torch.bfloat16)
+    narrow = replace(model, networks={**model.networks, "vae": vae}, dtype=torch.bfloat16)
+    if enough is None:
+        with pytest.raises(NotFinite, match="overflow in float32 too"):
+            decoded(narrow, torch.zeros(1, 4, 1, 1))
+    else:
+        image, notes = decoded(narrow, torch.zeros(1, 4, 1, 1))
+        assert image.getpixel((0, 0)) == (128, 128, 128)
+        assert notes == ("decoded in float32: torch.bfloat16 overflowed",)
+    assert vae.weight.dtype == torch.bfloat16
+
+
+def test_a_widened_network_comes_back_to_the_bit() -> None:
+    network = nn.Linear(8, 8).to(torch.bfloat16)
+    before = network.weight.clone()
+    with pytest.raises(KeyError), widened(network):
+        assert network.weight.dtype == torch.float32
+        raise KeyError
+    assert torch.equal(network.weight, before)
