@@ -63,7 +63,6 @@ class Pass:
         inside = sum(self.guided[0] <= sigma <= self.guided[1] for sigma in self.sigmas[:-1])
         return calls + round(calls * inside / max(1, self.steps))
 
-
     def _rows(self, step: int) -> int:
         """Rows of latents in each call of a step; a composition always asks for the negative too."""
         inside = self.cfg != 1.0 and self.guided[0] <= self.sigmas[step] <= self.guided[1]

@@ -51,12 +51,12 @@ def storage_plan(links: Sequence[Link], size: Size, itemsize: int, room: int) ->
     Raises:
         OutOfMemory: not even the bands, the result and what attention holds fit.
     """
-    befores, sizes = _sizes(links, size)
+    inputs, sizes = _sizes(links, size)
     limit = min(BAND, room // SHARE)
-    rows = [link.row(before) * itemsize for link, before in zip(links, befores, strict=True)]
+    rows = [link.row(before) * itemsize for link, before in zip(links, inputs, strict=True)]
     working = sum(HELD * row + 2 * _channel_bytes(after) for row, after in zip(rows, sizes, strict=True))
     base = ALIVE * max(limit, *rows) + working + sizes[-1].numbers * itemsize
-    kept = [link.kept(before) * itemsize for link, before in zip(links, befores, strict=True)]
+    kept = [link.kept(before) * itemsize for link, before in zip(links, inputs, strict=True)]
     if base + max(kept) > room:
         raise OutOfMemory(
             f"the autoencoder must have {_mib(base + max(kept))} MiB for a picture of this size, however: it "
