@@ -1,13 +1,12 @@
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
-from gesso.errors import NotFinite, RequestError
+from gesso.errors import RequestError
 from gesso.generation.latents import (
     as_image,
     as_pixels,
@@ -96,36 +95,6 @@ def test_a_picture_is_an_eighth_as_large_in_latents(model: Model) -> None:
 )
 def test_a_preview_is_small(cells: tuple[int, int], size: tuple[int, int], model: Model) -> None:
     assert preview(model, torch.zeros(1, 4, *cells)).size == size
-
-
-class Overflowing(nn.Module):
-    """A decoder whose numbers overflow below a width."""
-
-    factor = 8
-
-    def __init__(self, enough: torch.dtype | None) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1), requires_grad=False)
-        self.enough = enough
-
-    def decode(self, latents: Tensor) -> Tensor:
-        assert latents.dtype == self.weight.dtype
-        bad = torch.nan if self.weight.dtype != self.enough else 0.0
-        return torch.full((1, 3, 8, 8), bad)
-
-
-@pytest.mark.parametrize("enough", [torch.float32, None])
-def test_a_decoding_that_overflows_is_done_again_in_float32(enough: torch.dtype | None, model: Model) -> None:
-    vae = Overflowing(enough).to(torch.bfloat16)
-    narrow = replace(model, networks={**model.networks, "vae": vae}, dtype=torch.bfloat16)
-    if enough is None:
-        with pytest.raises(NotFinite, match="overflow in float32 too"):
-            decoded(narrow, torch.zeros(1, 4, 1, 1))
-    else:
-        image, notes = decoded(narrow, torch.zeros(1, 4, 1, 1))
-        assert image.getpixel((0, 0)) == (128, 128, 128)
-        assert notes == ("decoded in float32: torch.bfloat16 overflowed",)
-    assert vae.weight.dtype == torch.bfloat16
 
 
 def test_a_widened_network_comes_back_to_the_bit() -> None:
