@@ -41,7 +41,7 @@ def test_a_painting_that_is_off_by_a_colour_is_put_right(how: str) -> None:
     random = np.random.default_rng(0)
     truth = random.integers(60, 160, (64, 64, 3), dtype=np.uint8)
     off = truth + np.array([20, 5, 40], np.uint8)
-    found = matched(off, truth, hole(), how)  # pyright: ignore[reportArgumentType]
+    found = matched(off, truth, hole(), how)
     assert abs(found.astype(int) - truth)[hole() > 0].max() <= 1
 
 

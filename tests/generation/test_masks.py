@@ -36,7 +36,7 @@ def test_a_mirrored_mask_is_shaped_alike(seed: int, grow: int, blur: float, feat
 @given(seed=SEEDS, soft=st.sampled_from(["strength", "blend"]), feather=st.integers(0, 12))
 def test_only_what_the_mask_paints_is_shown(seed: int, soft: str, feather: int) -> None:
     mask = drawn(seed)
-    shown = opacity(mask, soft, feather)  # pyright: ignore[reportArgumentType]
+    shown = opacity(mask, soft, feather)
     assert np.array_equal(shown > 0, mask > 0)
     assert shown.max() <= 1
 

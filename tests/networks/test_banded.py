@@ -64,7 +64,7 @@ def least(plan: object, network: Autoencoder, maps: Tensor) -> int:
     room = 2**14
     while True:
         try:
-            plan(network, maps, room)  # type: ignore[operator]
+            plan(network, maps, room)
         except OutOfMemory:
             room = room * 5 // 4
         else:
