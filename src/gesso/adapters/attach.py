@@ -126,7 +126,7 @@ def _beside(model: Model, each: Loaded, amount: float, undo: ExitStack) -> bool:
     if not isinstance(layer, nn.Linear | nn.Conv2d | PackedLinear):
         return False
     hook = SidePath(_placed(path, model), amount, site.rows)
-    handle = layer.register_forward_hook(hook)  # pyright: ignore[reportArgumentType]
+    handle = layer.register_forward_hook(hook)  # pyright: ignore[reportArgumentType] - torch asks for a function, any callable does
     undo.callback(handle.remove)
     return True
 

@@ -21,9 +21,9 @@ class Pictured(BaseModel):
 class Edit(Generate, Pictured):
     """Paint into a picture where a mask says so; everything else keeps its bytes."""
 
-    image: CliPositionalArg[Path]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+    image: CliPositionalArg[Path]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - required here
     """The picture."""
-    prompt: CliPositionalArg[str]  # pyright: ignore[reportGeneralTypeIssues]
+    prompt: CliPositionalArg[str]  # pyright: ignore[reportGeneralTypeIssues] - required here
     """What to paint there; "" leaves it to the model."""
     mask: Path | None = None
     """The mask's file, white where it is to be painted; unless given, the picture's transparent parts are."""

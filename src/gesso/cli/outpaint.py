@@ -17,9 +17,9 @@ __all__ = ["Outpaint"]
 class Outpaint(Generate, Pictured):
     """Paint around a picture, to any side; the picture itself keeps its bytes."""
 
-    image: CliPositionalArg[Path]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+    image: CliPositionalArg[Path]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - required here
     """The picture."""
-    prompt: CliPositionalArg[str]  # pyright: ignore[reportGeneralTypeIssues]
+    prompt: CliPositionalArg[str]  # pyright: ignore[reportGeneralTypeIssues] - required here
     """What to paint there; "" leaves it to the model."""
     left: Growth = 0
     """Pixels to add to the left."""

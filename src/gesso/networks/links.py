@@ -100,7 +100,7 @@ class Convolve:
         kept = size.channels[:1] if self.forks else ()
         return Size((*kept, self.window.conv.out_channels), height, width)
 
-    def kept(self, size: Size) -> int:  # noqa: ARG002
+    def kept(self, size: Size) -> int:  # noqa: ARG002 - as its kin is called
         """Numbers it must hold of the whole picture; statistics are too few to count."""
         return 0
 
