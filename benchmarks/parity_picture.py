@@ -84,6 +84,7 @@ def paint_oracle(family: str, case: Case, folder: Path) -> None:
     noise = torch.randn((1, 4, SIZE[1] // 8, SIZE[0] // 8), generator=torch.Generator().manual_seed(SEED))
     start: dict[str, Any] = {"latents": noise, "width": SIZE[0], "height": SIZE[1]}
     if "source" in kept:
+        pipe.register_to_config(requires_aesthetics_score=True)
         start = {"image": kept["source"], "strength": 1.0, "generator": torch.Generator().manual_seed(SEED)}
         start |= {"original_size": SIZE[::-1], "target_size": SIZE[::-1]}
     picture = pipe(

@@ -236,16 +236,13 @@ def _one(nodes: tuple[Node, ...], index: int, special: str) -> str:
 
 
 def _said(segment: Segment, special: str, breaks: list[bool]) -> str:
-    """Words with their weight; blanks that BREAK beside them must not swallow are kept by a backslash."""
+    """Words with their weight; brackets keep blanks that BREAK beside them would swallow."""
     text = "".join("\\" + char if char in special else char for char in segment.text)
     # A backslash before any other character vanishes: it keeps these words words.
     text = re.sub(r"\b(BREA|AN)([KD])\b", r"\1\\\2", text)
     text = re.sub(r"<(?=(lora|lyco|hypernet):)", r"<\\", text)
-    if segment.weight != 1:
-        return f"({text}:{_decimal(segment.weight)})"
-    before = "\\" if breaks[0] and text[:1].isspace() else ""
-    after = "\\" if breaks[1] and text[-1:].isspace() else ""
-    return before + text + after
+    swallowed = (breaks[0] and text[:1].isspace()) or (breaks[1] and text[-1:].isspace())
+    return f"({text}:{_decimal(segment.weight)})" if swallowed or segment.weight != 1 else text
 
 
 def _tag(extra: Extra) -> str:
