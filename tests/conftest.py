@@ -1,6 +1,5 @@
 """What holds for every test: shapes are checked against annotations, and nobody speaks to the network."""
 
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +16,7 @@ install_import_hook([f"gesso.{each}" for each in TENSORS], f"{checked.__module__
 torch.set_num_threads(1)
 # laws are about results; how long an example takes depends on what else the machine does
 settings.register_profile("gesso", deadline=None)
-# a submission is judged on the same examples every time; new ones are found where somebody can look at them
-settings.register_profile("ci", deadline=None, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "gesso")
+settings.load_profile("gesso")
 
 LOCAL = {"127.0.0.1", "::1", "localhost"}
 
