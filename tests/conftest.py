@@ -15,7 +15,7 @@ TENSORS = ("networks", "sampling", "conditioning", "guidance", "denoiser", "mode
 install_import_hook([f"gesso.{each}" for each in TENSORS], f"{checked.__module__}.{checked.__name__}")
 torch.set_num_threads(1)
 # laws are about results; how long an example takes depends on what else the machine does
-settings.register_profile("gesso", deadline=None)
+settings.register_profile("gesso", parent=settings.get_profile("default"), deadline=None, derandomize=False)
 settings.load_profile("gesso")
 
 LOCAL = {"127.0.0.1", "::1", "localhost"}
