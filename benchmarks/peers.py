@@ -2,8 +2,9 @@
 
     python -m benchmarks.peers --folder /var/tmp/bench --out benchmarks/peers.json
 
-Every measurement is a fresh process; the programs take turns; medians and ranges are reported. The files have
-random weights, which changes nothing of their cost.
+Every measurement is a fresh process; the programs take turns; medians are reported. Both compute in the
+numbers that this machine is fast at, bfloat16 where the processor multiplies it, float32 elsewhere. The
+files have random weights, which changes nothing of their cost.
 """
 
 import argparse
@@ -29,14 +30,14 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def measure_gesso(file: Path, size: int, steps: int) -> dict[str, float]:
+def measure_gesso(file: Path, size: int, steps: int, dtype: str) -> dict[str, float]:
     """gesso's figures, in this process."""
     began = time.perf_counter()
     import gesso
 
     load, generate = gesso.load, gesso.generate
     imported = time.perf_counter()
-    model = load(file, device="cpu", dtype="bfloat16")
+    model = load(file, device="cpu", dtype=dtype)
     loaded, load_peak = time.perf_counter(), peak()
     request = gesso.Request(
         prompt="a cat", size=(size, size), steps=steps, sampler="euler", schedule="normal", cfg=CFG, seed=0
@@ -50,8 +51,8 @@ def measure_gesso(file: Path, size: int, steps: int) -> dict[str, float]:
     return _figures((began, imported, loaded), load_peak, ticks, painted)
 
 
-def measure_diffusers(file: Path, size: int, steps: int) -> dict[str, float]:
-    """diffusers' figures, in this process: bfloat16, channels last."""
+def measure_diffusers(file: Path, size: int, steps: int, dtype: str) -> dict[str, float]:
+    """diffusers' figures, in this process, channels last."""
     began = time.perf_counter()
     import diffusers
     import torch
@@ -61,7 +62,7 @@ def measure_diffusers(file: Path, size: int, steps: int) -> dict[str, float]:
     imported = time.perf_counter()
     config = file.parent / f"{file.stem}-config"
     pipe = pipeline.from_single_file(
-        str(file), config=str(config), local_files_only=True, torch_dtype=torch.bfloat16
+        str(file), config=str(config), local_files_only=True, torch_dtype=getattr(torch, dtype)
     )
     pipe.unet.to(memory_format=torch.channels_last)
     pipe.vae.to(memory_format=torch.channels_last)
@@ -100,10 +101,10 @@ def _figures(
     }
 
 
-def fresh(program: str, file: Path, size: int, steps: int) -> dict[str, float]:
+def fresh(program: str, file: Path, size: int, steps: int, dtype: str) -> dict[str, float]:
     """One measurement in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.peers", "--measure", program, "--file", str(file)]
-    command += ["--size", str(size), "--steps", str(steps)]
+    command += ["--size", str(size), "--steps", str(steps), "--dtype", dtype]
     offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=offline)
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -123,6 +124,15 @@ def prepared(family: str, folder: Path) -> Path:
     return file
 
 
+def fast_dtype() -> str:
+    """The number type that this machine's processor is fast at."""
+    import torch
+
+    from gesso.runtime.device import choose_dtype
+
+    return str(choose_dtype("auto", torch.device("cpu"))).removeprefix("torch.")
+
+
 def machine() -> dict[str, str]:
     """What it ran on."""
     import diffusers
@@ -138,7 +148,7 @@ def machine() -> dict[str, str]:
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
-        "cpu": f"{os.cpu_count()} cores of {model}",
+        "cpu": f"{os.cpu_count()} cores of {model}, {torch.backends.cpu.get_cpu_capability()}",
         "memory": f"{memory:.0f} GiB",
         "torch": torch.__version__,
         "diffusers": diffusers.__version__,
@@ -172,23 +182,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--families", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
     parser.add_argument("--measure", choices=PROGRAMS, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         one = measure_gesso if arguments.measure == "gesso" else measure_diffusers
-        print(json.dumps(one(arguments.file, arguments.size, arguments.steps)))
+        print(json.dumps(one(arguments.file, arguments.size, arguments.steps, arguments.dtype)))
         return
+    dtype = fast_dtype() if arguments.dtype == "auto" else arguments.dtype
     results: dict[str, dict[str, list[dict[str, float]]]] = {}
     for family in arguments.families:
         file = prepared(family, arguments.folder)
         results[family] = {program: [] for program in PROGRAMS}
         for _ in range(arguments.rounds):
             for program in PROGRAMS:
-                results[family][program].append(fresh(program, file, SIZES[family], arguments.steps))
+                results[family][program].append(fresh(program, file, SIZES[family], arguments.steps, dtype))
                 print(family, program, results[family][program][-1], flush=True)
-    arguments.out.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
+    arguments.out.write_text(
+        json.dumps({"machine": machine(), "dtype": dtype, "results": results}, indent=2) + "\n"
+    )
     print(table(results))
 
 
