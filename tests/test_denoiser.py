@@ -1,12 +1,14 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from gesso.conditioning.conditioning import Conditioning
-from gesso.denoiser import Denoiser
+from gesso.denoiser import Call, Denoiser
+from gesso.networks.unet import Additions
 from gesso.sampling.levels import TrainedLevels
 from gesso.sampling.prediction import PREDICTIONS
 
@@ -96,3 +98,49 @@ def test_only_the_network_computes_in_narrow_numbers() -> None:
     assert {shown.dtype, context.dtype, vector.dtype} == {torch.bfloat16}
     assert t.dtype == found.dtype == torch.float32
     assert torch.equal(found, x - 2.0 * network.answer.bfloat16().float())
+
+
+class Adding:
+    """A control that remembers its calls and adds a number in the middle, above a noise level."""
+
+    def __init__(self, amount: float) -> None:
+        self.amount, self.calls, self.at_work = amount, list[Call](), False
+
+    @contextmanager
+    def during(self, call: Call) -> Generator[Additions | None]:
+        self.calls.append(call)
+        self.at_work = True
+        yield Additions(middle=torch.full((1,), self.amount)) if call.sigma > 1 else None
+        self.at_work = False
+
+
+def test_controls_add_up_inside_the_network_and_see_what_it_is_told() -> None:
+    one, two = Adding(1.0), Adding(2.0)
+    seen: list[Additions | None] = []
+
+    class Network(nn.Module):
+        def forward(
+            self,
+            x: Tensor,
+            t: Tensor,
+            context: Tensor,
+            vector: Tensor | None,
+            additions: Additions | None = None,
+        ) -> Tensor:
+            seen.append(additions)
+            assert one.at_work
+            assert two.at_work
+            assert x.shape[1] == 9
+            return x[:, :4]
+
+    denoiser = Denoiser(Network(), PREDICTIONS["epsilon"], LEVELS, controls=(one, two))
+    cond = told(concat=torch.zeros(2, 5, 8, 8))
+    for sigma in (4.0, 0.5):
+        denoiser(torch.zeros(SHAPE), sigma, cond)
+    assert not one.at_work
+    assert seen[1] is None
+    assert seen[0] is not None
+    assert seen[0].middle is not None
+    assert seen[0].middle.item() == 3.0
+    assert one.calls[0].inputs.shape == SHAPE
+    assert one.calls[0].cond.roles == ("prompt", "prompt")

@@ -41,3 +41,11 @@ def test_every_part_changes_its_type():
         torch.bfloat16
     }
     assert told(1, vector=False).to(dtype=torch.float16).vector is None
+
+
+def test_rows_know_their_roles() -> None:
+    one = told(1)
+    other = Conditioning(one.context, one.vector, one.concat, ("negative",))
+    both = cat([one, other])
+    assert both.roles == ("prompt", "negative")
+    assert both.repeated(2).to(dtype=torch.float64).roles == ("prompt", "prompt", "negative", "negative")

@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.parity_cases import numbers
 from gesso.families.unet_plan import UNetPlan, unet_shapes
-from gesso.networks.attention import SpatialTransformer
+from gesso.networks.attention import Attention, Gather, SpatialTransformer, around
 from gesso.networks.structure import Shapes, under
 from tests.references.networks_cases import by_sixteen
 from tests.references.networks_said import weights
@@ -46,3 +46,18 @@ def test_both_ways_into_the_tokens_say_the_same() -> None:
     )
     x, context = numbers("x", (2, 32, 4, 5)), numbers("context", (2, 7, 24))
     torch.testing.assert_close(linear(x, context), convolving(x, context), rtol=0, atol=1e-4)
+
+
+def test_techniques_stack_and_leave_nothing_behind() -> None:
+    _, network = transformer(linear=False)
+    layer = network.transformer_blocks[0].attn2
+    assert isinstance(layer, Attention)
+    x, context = numbers("x", (1, 6, 32)), numbers("context", (1, 7, 24))
+    plain = layer(x, context)
+
+    def doubled(_: Attention, before: Gather, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        return before(x, context) * 2
+
+    with around(layer, doubled), around(layer, doubled):
+        torch.testing.assert_close(layer(x, context), layer.to_out(layer.looked(x, context) * 4))
+    assert torch.equal(layer(x, context), plain)

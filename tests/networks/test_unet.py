@@ -12,7 +12,7 @@ from gesso.errors import TensorMismatch, Unsupported
 from gesso.families import blueprint
 from gesso.families.unet_plan import UNetPlan, unet_shapes
 from gesso.networks.attention import SpatialTransformer
-from gesso.networks.unet import UNet
+from gesso.networks.unet import Additions, UNet
 from tests.references.networks_cases import CASES, by_sixteen, eight
 from tests.references.networks_said import assert_agree, recorded, weights
 
@@ -118,3 +118,31 @@ def test_norms_divide_by_what_the_published_weights_were_trained_with() -> None:
     assert {part.norm.eps for part in transformers} == {1e-6}
     others = {part for part in network.modules() if isinstance(part, nn.GroupNorm | nn.LayerNorm)}
     assert {norm.eps for norm in others - {part.norm for part in transformers}} == {1e-5}
+
+
+def test_additions_act_where_they_are_put() -> None:
+    plan = SMALL
+    network = UNet(unet_shapes(plan), eight)
+    told = (torch.randn(1, 4, 8, 8), torch.ones(1), torch.randn(1, 3, 16))
+    found: dict[str, torch.Tensor] = {}
+    places = {
+        "in 2": network.input_blocks[2],
+        "middle": network.middle_block,
+        "out 3": network.output_blocks[3],
+    }
+    for name, block in places.items():
+        block.register_forward_pre_hook(lambda _, given, name=name: found.__setitem__(name, given[0].clone()))
+    with torch.no_grad():
+        plain, before = network(*told), dict(found)
+        one = torch.ones(1, 32, 8, 8)
+        same = network(*told, None, Additions(skips={0: one}))
+        assert torch.equal(found["in 2"], before["in 2"])
+        assert torch.equal(found["out 3"][:, -32:], before["out 3"][:, -32:] + 1)
+        assert not torch.equal(same, plain)
+        network(*told, None, Additions(inputs={1: one}))
+        assert torch.equal(found["in 2"], before["in 2"] + 1)
+        both = Additions(middle=one, skips={1: one}) + Additions(middle=one, skips={1: one, 0: one})
+    assert both.middle is not None
+    assert torch.equal(both.middle, one * 2)
+    assert torch.equal(both.skips[1], one * 2)
+    assert torch.equal(both.skips[0], one)

@@ -1,13 +1,17 @@
 """Conditioning: what the network is told besides the noisy latents and their noise."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Conditioning", "cat"]
+__all__ = ["Conditioning", "Role", "cat"]
+
+Role = Literal["prompt", "negative"]
+"""Whether a row is told what to paint, or what to keep away from."""
 
 
 @dataclass(frozen=True)
@@ -18,28 +22,39 @@ class Conditioning:
         context: the words, read by cross-attention.
         vector: the pooled text, sizes and the like, added to the time embedding.
         concat: further channels beside the latents (inpainting, instructions, upscaling).
+        roles: of each row; all of them prompts unless given.
     """
 
     context: Float[Tensor, "b n d"]
     vector: Float[Tensor, "b v"] | None = None
     concat: Float[Tensor, "b c h w"] | None = None
+    roles: tuple[Role, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Rows without a role are prompts."""
+        if not self.roles:
+            object.__setattr__(self, "roles", ("prompt",) * len(self))
 
     def __len__(self) -> int:
         return self.context.shape[0]
 
     def to(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> "Conditioning":
         """The same on another device or in another type."""
-        return self._each(lambda part: part.to(device=device or part.device, dtype=dtype or part.dtype))
+        return self._each(
+            lambda part: part.to(device=device or part.device, dtype=dtype or part.dtype), self.roles
+        )
 
     def repeated(self, count: int) -> "Conditioning":
         """Each row `count` times in a row: the same for that many pictures."""
-        return self._each(lambda part: part.repeat_interleave(count, dim=0))
+        roles = tuple(role for role in self.roles for _ in range(count))
+        return self._each(lambda part: part.repeat_interleave(count, dim=0), roles)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Conditioning":
+    def _each(self, change: Callable[[Tensor], Tensor], roles: tuple[Role, ...]) -> "Conditioning":
         return Conditioning(
             change(self.context),
             None if self.vector is None else change(self.vector),
             None if self.concat is None else change(self.concat),
+            roles,
         )
 
 
@@ -49,6 +64,7 @@ def cat(told: Sequence[Conditioning]) -> Conditioning:
         torch.cat([each.context for each in told]),
         _joined([each.vector for each in told]),
         _joined([each.concat for each in told]),
+        tuple(role for each in told for role in each.roles),
     )
 
 

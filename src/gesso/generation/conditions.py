@@ -1,6 +1,6 @@
 """Conditions: a request's words, sizes and pictures as one model is told of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from torch import Tensor
@@ -71,7 +71,7 @@ def _told(
     negative = _conditioning(
         model, request, read[-1].zeroed() if unsaid else read[-1], request.micro.negative_aesthetic, concat
     )
-    return Conditions(span.until, positive, weights, negative)
+    return Conditions(span.until, positive, weights, replace(negative, roles=("negative",)))
 
 
 def _tower(model: Model, part: TextPart) -> Tower:

@@ -7,7 +7,9 @@ Words of the file: `attn1` looks at the picture, `attn2` at the context, `ff` is
 `proj_in` and `proj_out` lead from pixels to tokens and back (a 1 x 1 convolution in v1, linear later).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,14 +17,21 @@ from torch.nn import functional
 
 from gesso.networks.structure import Shapes, conv, count, group_norm, layer_norm, linear, under, wired
 
-__all__ = ["Attention", "Heads", "SpatialTransformer"]
+__all__ = ["Attention", "Gather", "Heads", "SpatialTransformer", "Technique", "around"]
 
 Heads = Callable[[int], int]
 """Width to number of attention heads: the one thing about attention that shapes cannot tell."""
 
 
+Gather = Callable[[Tensor, Tensor], Tensor]
+"""(x [b n d], context [b m c]) → what each token of x gathers from the context, before `to_out`, [b n d]."""
+
+
 class Attention(nn.Module):
-    """Multi-head attention of tokens to tokens."""
+    """Multi-head attention of tokens to tokens.
+
+    `gather` is what it does; a technique takes its place for a while by `around`.
+    """
 
     def __init__(self, shapes: Shapes, heads: Heads) -> None:
         super().__init__()
@@ -34,14 +43,35 @@ class Attention(nn.Module):
         # the file numbers the output projection and a dropout after it
         self.to_out = nn.Sequential(linear(shapes, "to_out.0"), nn.Identity())
         self.heads = heads(self.to_q.out_features)
+        self.gather: Gather = self.looked
 
     def forward(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m c"]) -> Float[Tensor, "b n d"]:
+        """The tokens of `x`, told by those of `context`."""
+        return self.to_out(self.gather(x, context))
+
+    def looked(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m c"]) -> Float[Tensor, "b n d"]:
         """What each token of `x` gathers from the tokens of `context`."""
-        q = self.to_q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        k = self.to_k(context).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        v = self.to_v(context).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        gathered = functional.scaled_dot_product_attention(q, k, v)
-        return self.to_out(gathered.transpose(1, 2).flatten(2))
+        q, k, v = (self.split(part) for part in (self.to_q(x), self.to_k(context), self.to_v(context)))
+        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+    def split(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n e"]:
+        """Tokens by heads."""
+        return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+Technique = Callable[[Attention, Gather, Tensor, Tensor], Tensor]
+"""(the layer, what it did until now, x, context) → what it gathers instead."""
+
+
+@contextmanager
+def around(layer: Attention, technique: Technique) -> Generator[None]:
+    """Let a technique gather for an attention layer while the block runs; techniques stack."""
+    before = layer.gather
+    layer.gather = partial(technique, layer, before)
+    try:
+        yield
+    finally:
+        layer.gather = before
 
 
 class GatedProjection(nn.Module):

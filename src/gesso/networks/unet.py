@@ -10,6 +10,9 @@ layers. `in_layers`, `emb_layers`, `out_layers` are a residual block's halves an
 `op` is the convolution that halves the size, `label_emb` takes the vector condition.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -21,7 +24,7 @@ from gesso.networks.embeddings import sinusoids
 from gesso.networks.joints import check_joints
 from gesso.networks.structure import Shapes, conv, count, group_norm, linear, under, wired
 
-__all__ = ["Downsample", "ResBlock", "UNet", "Upsample"]
+__all__ = ["Additions", "Downsample", "ResBlock", "UNet", "Upsample"]
 
 EPS = 1e-5
 
@@ -134,6 +137,37 @@ def embed(shapes: Shapes, name: str) -> nn.Sequential:
     return nn.Sequential(linear(shapes, f"{name}.0"), nn.SiLU(), linear(shapes, f"{name}.2"))
 
 
+@dataclass(frozen=True)
+class Additions:
+    """What control models add inside a UNet, by the number of the input block; absent is nothing.
+
+    Args:
+        inputs: added to what an input block gives, before anything else sees it (T2I-Adapter).
+        skips: added to what an output block is given of an input block (ControlNet).
+        middle: added to what the middle block gives.
+    """
+
+    inputs: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
+    skips: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
+    middle: Tensor | None = None
+
+    def __add__(self, other: "Additions") -> "Additions":
+        """Both together."""
+        middle = [each.middle for each in (self, other) if each.middle is not None]
+        return Additions(
+            _summed(self.inputs, other.inputs),
+            _summed(self.skips, other.skips),
+            torch.stack(middle).sum(0) if middle else None,
+        )
+
+
+def _summed(one: Mapping[int, Tensor], other: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    return {**one, **{i: one[i] + each if i in one else each for i, each in other.items()}}
+
+
+NOTHING = Additions()
+
+
 class UNet(nn.Module):
     """The network of every Stable Diffusion family, as wide, deep and pruned as the file's tensors.
 
@@ -169,6 +203,7 @@ class UNet(nn.Module):
         t: Float[Tensor, " b"],
         context: Float[Tensor, "b n d"],
         vector: Float[Tensor, "b v"] | None = None,
+        additions: Additions = NOTHING,
     ) -> Float[Tensor, "b o h w"]:
         """What the network predicts: noise, velocity or the clean picture, as the file was trained.
 
@@ -177,13 +212,16 @@ class UNet(nn.Module):
             t: network time, 0 to 999.
             context: the prompt's tokens.
             vector: the pooled condition of families that have one.
+            additions: what control models add inside.
         """
         emb = self.embedded(x, t, vector)
         skips: list[Tensor] = []
-        for block in self.input_blocks:
+        for i, block in enumerate(self.input_blocks):
             x = block(x, emb, context, x.shape[-2:])
-            skips.append(x)
+            x = x + additions.inputs[i] if i in additions.inputs else x
+            skips.append(x + additions.skips[i] if i in additions.skips else x)
         x = self.middle_block(x, emb, context, x.shape[-2:])
+        x = x if additions.middle is None else x + additions.middle
         for block in self.output_blocks:
             x = torch.cat((x, skips.pop()), dim=1)
             x = block(x, emb, context, skips[-1].shape[-2:] if skips else x.shape[-2:])
