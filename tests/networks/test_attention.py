@@ -1,5 +1,8 @@
 """Attention inside the UNet."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -61,3 +64,14 @@ def test_techniques_stack_and_leave_nothing_behind() -> None:
     with around(layer, doubled), around(layer, doubled):
         torch.testing.assert_close(layer(x, context), layer.to_out(layer.looked(x, context) * 4))
     assert torch.equal(layer(x, context), plain)
+
+
+def test_a_layer_that_nobody_holds_is_gone_at_once() -> None:
+    _, network = transformer(linear=False)
+    gone = weakref.ref(network.transformer_blocks[0].attn1)
+    gc.disable()
+    try:
+        del network
+        assert gone() is None
+    finally:
+        gc.enable()

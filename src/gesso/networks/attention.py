@@ -30,7 +30,7 @@ Gather = Callable[[Tensor, Tensor], Tensor]
 class Attention(nn.Module):
     """Multi-head attention of tokens to tokens.
 
-    `gather` is what it does; a technique takes its place for a while by `around`.
+    What it does is `looked`, unless a technique takes its place for a while by `around`.
     """
 
     def __init__(self, shapes: Shapes, heads: Heads) -> None:
@@ -43,11 +43,12 @@ class Attention(nn.Module):
         # the file numbers the output projection and a dropout after it
         self.to_out = nn.Sequential(linear(shapes, "to_out.0"), nn.Identity())
         self.heads = heads(self.to_q.out_features)
-        self.gather: Gather = self.looked
+        # not `looked` itself: a layer that refers to itself would outlive its model until the next collection
+        self.gather: Gather | None = None
 
     def forward(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m c"]) -> Float[Tensor, "b n d"]:
         """The tokens of `x`, told by those of `context`."""
-        return self.to_out(self.gather(x, context))
+        return self.to_out((self.gather or self.looked)(x, context))
 
     def looked(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m c"]) -> Float[Tensor, "b n d"]:
         """What each token of `x` gathers from the tokens of `context`."""
@@ -67,7 +68,7 @@ Technique = Callable[[Attention, Gather, Tensor, Tensor], Tensor]
 def around(layer: Attention, technique: Technique) -> Generator[None]:
     """Let a technique gather for an attention layer while the block runs; techniques stack."""
     before = layer.gather
-    layer.gather = partial(technique, layer, before)
+    layer.gather = partial(technique, layer, before or layer.looked)
     try:
         yield
     finally:

@@ -1,0 +1,1 @@
+"""A small ControlNet and a style LoRA for the built-in checkpoint."""
