@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gesso.request import GuidanceShape, MicroConditions, Refiner, Request, Source
+from gesso.request import GuidanceShape, Mask, MicroConditions, Refiner, Request, Source
 
 sides = st.integers(8, 16384)
 
@@ -94,3 +94,26 @@ def test_every_field_says_what_it_is() -> None:
     for part in (Request, Source, Refiner, GuidanceShape, MicroConditions):
         for name, field in part.model_fields.items():
             assert field.description, f"{part.__name__}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("style.safetensors", ("style.safetensors", 1.0)),
+        ("style.safetensors:0.8", ("style.safetensors", 0.8)),
+        (Path("a/style.pt"), ("a/style.pt", 1.0)),
+        ("C:/style.pt", ("C:/style.pt", 1.0)),
+        ("C:/style.pt:-1", ("C:/style.pt", -1.0)),
+        ({"file": "x.pt", "weight": 2}, ("x.pt", 2.0)),
+    ],
+)
+def test_a_lora_may_be_written_with_its_weight(written: object, read: tuple[str, float]) -> None:
+    (use,) = Request.model_validate({"loras": [written]}).loras
+    assert (use.file.as_posix(), use.weight) == read
+
+
+def test_files_alone_stand_for_words_and_masks() -> None:
+    words = Request.model_validate({"embeddings": ["a/thing.pt", {"file": "b.pt"}]}).embeddings
+    assert [each.file.name for each in words] == ["thing.pt", "b.pt"]
+    source = Source.model_validate({"image": "s.png", "mask": "m.png"})
+    assert source.mask == Mask(image=Path("m.png"))

@@ -70,6 +70,7 @@ def test_emphases_differ(tower: Tower):
         ("a <lora:x:1>", "a1111", "comfy", "<lora:x>"),
         ("(a:-1)", "a1111", "compel", "the weight -1"),
         ("(a:1.2)", "comfy", "plain", "the weight 1.2"),
+        ("embedding:thing", "comfy", "plain", "the embedding 'thing'"),
         ('("a", "b").blend(1, 2)', "compel", "a1111", "mixture"),
     ],
 )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gesso.conditioning.dialects import words as parse
-from gesso.conditioning.encode import Encoded, Tower, encode, scale_only
+from gesso.conditioning.encode import Encoded, Tower, encode, ignore, scale_only
 from gesso.errors import RequestError
 
 DEPTH = 4
@@ -138,3 +138,8 @@ def test_zeroed_says_nothing_in_the_same_shape():
     assert not silent.context.any()
     assert not silent.pooled.any()
     assert one("cat", Tower(Encoder())).zeroed().pooled is None
+
+
+def test_weights_may_be_ignored():
+    tower = Tower(Encoder())
+    assert one("cat (dog:1.5)", tower, emphasis=ignore).context.equal(one("cat dog", tower).context)

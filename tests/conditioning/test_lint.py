@@ -4,6 +4,8 @@ from hypothesis import strategies as st
 
 from gesso.conditioning.dialects import DIALECTS
 from gesso.conditioning.lint import Circumstances, lint
+from gesso.conditioning.tokenizer import Tokenizer
+from gesso.conditioning.tokens import Windowing
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,15 @@ def test_break_tells_what_it_leaves_empty():
 def test_any_text_can_be_looked_through(dialect: str, text: str):
     for each in lint(text, dialect):
         assert 0 <= each.start <= each.end <= len(text)
+
+
+def test_a_new_word_without_room_is_said_too():
+    windowing = Windowing(Tokenizer(words={"thing": tuple(range(50000, 50060))}))
+    where = Circumstances(windowing=windowing, embeddings=("thing",))
+    (found,) = [each for each in lint("a thing thing", where=where) if each.kind == "window"]
+    assert "window 2" in found.message
+
+
+def test_words_that_two_windows_cannot_hold_are_said_for_each():
+    kinds = [each.kind for each in lint("(dog:1.2) " + "cat " * 160)]
+    assert kinds == ["window", "window"]

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gesso.conditioning.dialects import words as parse
+from gesso.conditioning.prompt import Prompt, Segment
 from gesso.conditioning.tokenizer import Tokenizer
 from gesso.conditioning.tokens import Window, Windowing, windows
 
@@ -83,3 +84,16 @@ def test_no_word_is_lost_and_every_window_is_full_size(text: str):
     assert all(len(each.ids) == len(each.weights) == 77 for each in split)
     spoken = [id_ for block in prompt.blocks for segment in block for id_ in CLIP.tokenizer(segment.text)]
     assert [id_ for each in split for id_ in words(each)] == spoken
+
+
+@pytest.mark.parametrize(("weighed", "sizes"), [(7, [70, 7]), (8, [75, 3])])
+def test_the_comfy_dialect_moves_a_short_group_whole(weighed: int, sizes: list[int]):
+    windowing = Windowing(Tokenizer(), cut="group")
+    assert [len(each) for each in of("cat " * 70 + f"({'dog ' * weighed}:1.2)", windowing)] == sizes
+
+
+def test_a_new_word_is_not_cut_in_two():
+    windowing = Windowing(Tokenizer(words={"thing": (50000, 50001, 50002)}))
+    assert [len(each) for each in of("cat " * 73 + "thing", windowing)] == [73, 3]
+    named = Prompt(((Segment("Thing", embedding=True), Segment("nothing", embedding=True)),))
+    assert words(windows(named, windowing)[0]) == (50000, 50001, 50002)

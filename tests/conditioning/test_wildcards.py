@@ -65,3 +65,9 @@ def test_combinations_are_all_there_are_up_to_a_limit():
 )
 def test_any_text_can_be_expanded(text: str, seed: int):
     assert expand(text, seed) == expand(text, seed)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
+    (tmp_path / "animal.txt").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(RequestError, match=r"animal\.txt must be readable text, however"):
+        expand("__animal__", 1, tmp_path)

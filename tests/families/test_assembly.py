@@ -11,7 +11,7 @@ from gesso.errors import DoesNotFit, TensorMismatch
 from gesso.families.assembly import drawings, filled, noise_levels
 from gesso.families.blueprint import checkpoint_shapes
 from gesso.families.identify import identify
-from gesso.sampling.levels import TrainedLevels
+from gesso.sampling.levels import ContinuousLevels, TrainedLevels
 from tests.models import PLANS, random_weights, save_model
 
 CPU = torch.device("cpu")
@@ -122,3 +122,10 @@ def test_a_table_that_does_not_fall_is_not_used(tmp_path: Path) -> None:
 def test_the_marker_asks_for_zero_terminal_snr(tmp_path: Path) -> None:
     found = levels(tmp_path, v_pred=torch.zeros(0), ztsnr=torch.zeros(0))
     assert found == TrainedLevels.scaled_linear().zero_terminal_snr()
+
+
+def test_a_continuous_range_is_the_files_own(tmp_path: Path) -> None:
+    tensors = weights("sdxl") | {f"edm_vpred.sigma_{end}": torch.zeros(()) for end in ("min", "max")}
+    path = saved(tmp_path / "x.safetensors", tensors)
+    found = noise_levels(identify(Checkpoint.open(path)))
+    assert isinstance(found, ContinuousLevels)

@@ -95,3 +95,10 @@ def test_a_files_own_facts_come_before_those_of_its_family(tmp_path: Path) -> No
     assert facts.latent.scale == 0.5
     assert (facts.defaults.size, facts.defaults.steps, facts.defaults.cfg) == ((64, 64), 16, 3.0)
     assert facts.defaults.sampler == "dpmpp_2m"
+
+
+def test_a_family_without_such_a_variant_says_what_it_misses(tmp_path: Path) -> None:
+    name = "model.diffusion_model.input_blocks.0.0.weight"
+    path = write_header(tmp_path / "x.safetensors", KINDS["sd1"][0] | {name: (320, 7, 3, 3)})
+    with pytest.raises(UnknownFamily, match=f"known variant of sd1, however: {name}"):
+        identify(Checkpoint.open(path))

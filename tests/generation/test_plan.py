@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from gesso.checkpoint.file import Checkpoint
 from gesso.errors import RequestError, UnknownName, Unsupported
 from gesso.families.identify import Identity, identify
+from gesso.generation.canvas import Box, Seen
 from gesso.generation.plan import Plan, plan
-from gesso.request import Refiner, Request, Source
+from gesso.request import Extend, GuidanceShape, Mask, Refiner, Request, Source
 from gesso.sampling.levels import TrainedLevels
 from gesso.sampling.samplers import SAMPLERS
 from tests.headers import families, write_header
@@ -128,3 +129,34 @@ def test_every_sampler_can_be_planned(name: str, identities: dict[str, Identity]
     whole = planned(Request(sampler=name, steps=8), identities["sd1"])
     assert whole.evaluations >= 8
     assert replace(whole) == whole
+
+
+def test_an_interval_that_does_not_rise_is_refused(identities: dict[str, Identity]) -> None:
+    with pytest.raises(RequestError, match=r"must rise within 0…1, however: 0.8 to 0.2"):
+        planned(Request(guidance=GuidanceShape(interval=(0.8, 0.2))), identities["sd1"])
+
+
+def test_a_family_without_a_table_of_its_own_takes_another_schedule(identities: dict[str, Identity]) -> None:
+    first, second = (planned(Request(schedule="align_your_steps", steps=10), identities[name])
+                     for name in ("sd1", "sdxl"))  # fmt: skip
+    assert first.sigmas != second.sigmas
+    assert first.passes[0].text() == "base: 10 steps of dpmpp_2m, sigma 14.615 to 0.000"
+
+
+def test_a_composition_asks_for_every_part_and_the_negative_at_each_step(
+    identities: dict[str, Identity],
+) -> None:
+    request = Request(prompt="a AND b AND c", sampler="euler", steps=4, cfg=1.0)
+    assert planned(request, identities["sd1"]).evaluations == 4 * 4
+
+
+def test_an_edit_is_painted_in_stages(identities: dict[str, Identity]) -> None:
+    source = Source(image=Path("s.png"), mask=Mask(), extend=Extend(left=64), only_masked=True)
+    request = Request(source=source, size=(64, 64), steps=4, sampler="euler", cfg=1.0)
+    box = Box(8, 8, 24, 24)
+    for seen, stages in ((Seen((64, 64), None), 2), (Seen((64, 64), box), 3)):
+        whole = plan(request, identities["sd1"], LEVELS, 8, seen)
+        assert (whole.rounds, whole.steps, whole.evaluations) == (stages, 3 * stages, 3 * stages)
+    inner = source.model_copy(update={"extend": None})
+    request = request.model_copy(update={"source": inner})
+    assert plan(request, identities["sd1"], LEVELS, 8, Seen((64, 64), box)).rounds == 1

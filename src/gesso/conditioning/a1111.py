@@ -230,7 +230,7 @@ def _one(nodes: tuple[Node, ...], index: int, special: str) -> str:
             return f"[{before + ':' if before else ''}{_written(node.after, special)}:{node.when}]"
         case Cycle():
             return "[" + "|".join(_written(choice, special) for choice in node.choices) + "]"
-        case Segment():
+        case _:
             sides = [nodes[each] if 0 <= each < len(nodes) else None for each in (index - 1, index + 1)]
             return _said(node, special, [isinstance(side, Break) for side in sides])
 

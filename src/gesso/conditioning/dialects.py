@@ -7,7 +7,6 @@ from typing import Literal
 from gesso.conditioning import a1111, comfy, compel
 from gesso.conditioning.prompt import (
     Break,
-    Cycle,
     Node,
     Part,
     Prompt,
@@ -154,7 +153,7 @@ def _need(node: Node) -> Ability | None:
             return "negative weights" if node.weight < 0 else "weights"
         case Break():
             return "windows"
-        case Switch() | Cycle():
+        case _:
             return "schedules"
 
 
@@ -168,5 +167,5 @@ def _named(node: Node) -> str:
             return "a window of its own"
         case Switch():
             return "a schedule"
-        case Cycle():
+        case _:
             return "words that take turns"

@@ -232,10 +232,10 @@ def _said(nodes: tuple[Node, ...], step: int, run: tuple[int, int]) -> Prompt:
 def _blocks(said: tuple[Node, ...]) -> tuple[tuple[Segment, ...], ...]:
     blocks: list[list[Segment]] = [[]]
     for node in said:
-        if isinstance(node, Break):
-            blocks.append([])
-        elif isinstance(node, Segment):
+        if isinstance(node, Segment):
             blocks[-1].append(node)
+        else:
+            blocks.append([])
     return tuple(map(tuple, blocks))
 
 
@@ -263,7 +263,7 @@ def scaled(node: Node, factor: float) -> Node:
         case Cycle():
             choices = tuple(tuple(scaled(each, factor) for each in choice) for choice in node.choices)
             return replace(node, choices=choices)
-        case Break():
+        case _:
             return node
 
 
