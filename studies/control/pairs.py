@@ -68,7 +68,7 @@ def main() -> None:
     )
     options.add_argument("--artwork", type=Path, default=Path("runs/emoji/artwork/package/assets"))
     options.add_argument("--out", type=Path, default=Path("runs/control/pairs.safetensors"))
-    options.add_argument("--count", type=int, default=24576, help="scenes, a multiple of 64")
+    options.add_argument("--count", type=int, default=12288, help="scenes, a multiple of 64")
     options.add_argument("--seed", type=int, default=7)
     asked = options.parse_args()
     asked.out.parent.mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ class Conditioning:
 
     def repeated(self, count: int) -> "Conditioning":
         """Each row `count` times in a row: the same for that many pictures."""
-        roles = tuple(role for role in self.roles for _ in range(count))
+        roles: tuple[Role, ...] = tuple(role for role in self.roles for _ in range(count))
         return self._each(lambda part: part.repeat_interleave(count, dim=0), roles)
 
     def _each(self, change: Callable[[Tensor], Tensor], roles: tuple[Role, ...]) -> "Conditioning":
