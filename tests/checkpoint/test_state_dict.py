@@ -25,6 +25,11 @@ def test_the_tensors_are_found_in_any_wrapper(root: object) -> None:
     assert find_tensors(root, ()).tensors == {"w": T}
 
 
+def test_networks_side_by_side_keep_their_names_in_front() -> None:
+    root = {"image_proj": {"w": T, "version": 2}, "ip_adapter": {"1.w": T}, "note": "x", 3: {"w": T}}
+    assert find_tensors(root, ()).tensors == {"image_proj.w": T, "ip_adapter.1.w": T}
+
+
 def test_plain_values_on_the_way_are_kept() -> None:
     root = {
         "global_step": 470_000,

@@ -36,3 +36,8 @@ def assert_agree(ours: dict[str, Tensor], oracle: dict[str, Tensor], tolerance: 
     for name, output in ours.items():
         limit = tolerance * float(oracle[name].abs().max())
         torch.testing.assert_close(output, oracle[name], rtol=0, atol=limit)
+
+
+def recorded_in(name: str) -> dict[str, Tensor]:
+    """What a record of this name holds."""
+    return load_file(HERE / f"{name}.safetensors")

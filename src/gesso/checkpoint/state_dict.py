@@ -58,8 +58,17 @@ def find_tensors(root: object, imports: tuple[str, ...]) -> Found:
         found.unsafe.clear()
         root = items[inner]
     if not found.tensors:
+        _sort_groups(_items(root), found)
+    if not found.tensors:
         _refuse(root, found)
     return found
+
+
+def _sort_groups(items: Mapping[object, object], found: Found) -> None:
+    """Several networks side by side, each under a name of its own, as IP-Adapter's files have them."""
+    for name, group in items.items():
+        if isinstance(name, str):
+            _sort({f"{name}.{each}": value for each, value in _items(group).items()}, found)
 
 
 def _items(value: object) -> Mapping[object, object]:

@@ -19,7 +19,7 @@ from gesso.networks.open_clip_text import OpenClipText
 from gesso.networks.unet import UNet
 from gesso.sampling.levels import ContinuousLevels, NoiseLevels, TrainedLevels
 
-__all__ = ["Drawing", "drawings", "filled", "noise_levels"]
+__all__ = ["Drawing", "drawings", "filled", "must_match", "noise_levels"]
 
 VAE = "first_stage_model."
 SCALES = (".scale_weight", ".scale_input")
@@ -128,7 +128,7 @@ def _drawing(
     shapes = Shapes({own: checkpoint.shapes[name] for own, name in tensors.items()})
     with torch.device("meta"):
         network = _built(part, identity, shapes)
-    _must_match(part, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}, shapes)
+    must_match(part, network, shapes)
     weights = {
         own.replace(SCALES[0], ".weight"): name for own, name in scales.items() if own.endswith(SCALES[0])
     }
@@ -153,7 +153,13 @@ def _heads_of_64(width: int) -> int:
     return max(1, width // 64)
 
 
-def _must_match(part: str, expected: Mapping[str, tuple[int, ...]], found: Shapes) -> None:
+def must_match(part: str, network: nn.Module, found: Shapes) -> None:
+    """Check that tensors are exactly the ones that a network has.
+
+    Raises:
+        TensorMismatch: some are missing, unexpected or of another shape; names the first.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     missing = [name for name in expected if name not in found]
     extra = [name for name in found if name not in expected]
     other = [name for name in expected if name in found and expected[name] != found[name]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gesso.families.layers import Tensors, weights
 
-__all__ = ["ClipPlan", "OpenClipPlan", "clip_shapes", "open_clip_shapes"]
+__all__ = ["ClipPlan", "OpenClipPlan", "clip_layer", "clip_shapes", "open_clip_block", "open_clip_shapes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,7 @@ def clip_tensors(plan: ClipPlan) -> Tensors:
     yield "text_model.embeddings.token_embedding.weight", (plan.vocabulary, plan.width)
     yield "text_model.embeddings.position_embedding.weight", (plan.positions, plan.width)
     for i in range(plan.layers):
-        name = f"text_model.encoder.layers.{i}"
-        for part in ("k_proj", "v_proj", "q_proj", "out_proj"):
-            yield from weights(f"{name}.self_attn.{part}", plan.width, plan.width)
-        yield from weights(f"{name}.layer_norm1", plan.width)
-        yield from weights(f"{name}.mlp.fc1", 4 * plan.width, plan.width)
-        yield from weights(f"{name}.mlp.fc2", plan.width, 4 * plan.width)
-        yield from weights(f"{name}.layer_norm2", plan.width)
+        yield from clip_layer(f"text_model.encoder.layers.{i}", plan.width, 4 * plan.width)
     yield from weights("text_model.final_layer_norm", plan.width)
     if plan.projection is not None:
         yield from weights("text_projection", plan.projection, plan.width, bias=False)
@@ -67,12 +61,26 @@ def open_clip_tensors(plan: OpenClipPlan) -> Tensors:
     yield "logit_scale", ()
     yield "token_embedding.weight", (plan.vocabulary, plan.width)
     for i in range(plan.layers):
-        name = f"transformer.resblocks.{i}"
-        yield f"{name}.attn.in_proj_weight", (3 * plan.width, plan.width)
-        yield f"{name}.attn.in_proj_bias", (3 * plan.width,)
-        yield from weights(f"{name}.attn.out_proj", plan.width, plan.width)
-        yield from weights(f"{name}.ln_1", plan.width)
-        yield from weights(f"{name}.ln_2", plan.width)
-        yield from weights(f"{name}.mlp.c_fc", 4 * plan.width, plan.width)
-        yield from weights(f"{name}.mlp.c_proj", plan.width, 4 * plan.width)
+        yield from open_clip_block(f"transformer.resblocks.{i}", plan.width, 4 * plan.width)
     yield from weights("ln_final", plan.width)
+
+
+def clip_layer(name: str, width: int, hidden: int) -> Tensors:
+    """One layer in the CLIP layout; `hidden` is the width of its feed-forward part."""
+    for part in ("k_proj", "v_proj", "q_proj", "out_proj"):
+        yield from weights(f"{name}.self_attn.{part}", width, width)
+    yield from weights(f"{name}.layer_norm1", width)
+    yield from weights(f"{name}.mlp.fc1", hidden, width)
+    yield from weights(f"{name}.mlp.fc2", width, hidden)
+    yield from weights(f"{name}.layer_norm2", width)
+
+
+def open_clip_block(name: str, width: int, hidden: int) -> Tensors:
+    """One block in the OpenCLIP layout; `hidden` is the width of its feed-forward part."""
+    yield f"{name}.attn.in_proj_weight", (3 * width, width)
+    yield f"{name}.attn.in_proj_bias", (3 * width,)
+    yield from weights(f"{name}.attn.out_proj", width, width)
+    yield from weights(f"{name}.ln_1", width)
+    yield from weights(f"{name}.ln_2", width)
+    yield from weights(f"{name}.mlp.c_fc", hidden, width)
+    yield from weights(f"{name}.mlp.c_proj", width, hidden)

@@ -17,7 +17,7 @@ from torch.nn import functional
 from gesso.networks.structure import Shapes, count, embedding, layer_norm, linear, under, wired
 from gesso.networks.text_states import TextStates, at_end_of_text
 
-__all__ = ["Activation", "ClipText"]
+__all__ = ["Activation", "ClipText", "Encoder", "QuickGelu"]
 
 Activation = Literal["quick_gelu", "gelu"]
 
@@ -28,6 +28,14 @@ def quick_gelu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     Source: Hendrycks and Gimpel 2016, "Gaussian Error Linear Units", section 2.
     """
     return x * torch.sigmoid(1.702 * x)
+
+
+class QuickGelu(nn.Module):
+    """The same as a layer without weights."""
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Each number by itself."""
+        return quick_gelu(x)
 
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -50,10 +58,11 @@ class Embeddings(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Each token looks at itself and those before it."""
+    """Each token looks at itself and those before it, or at all of them."""
 
-    def __init__(self, shapes: Shapes, heads: Callable[[int], int]) -> None:
+    def __init__(self, shapes: Shapes, heads: Callable[[int], int], *, causal: bool) -> None:
         super().__init__()
+        self.causal = causal
         self.k_proj = linear(shapes, "k_proj")
         self.v_proj = linear(shapes, "v_proj")
         self.q_proj = linear(shapes, "q_proj")
@@ -66,7 +75,7 @@ class SelfAttention(nn.Module):
             project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        gathered = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        gathered = functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return self.out_proj(gathered.transpose(1, 2).flatten(2))
 
 
@@ -87,12 +96,14 @@ class FeedForward(nn.Module):
 class Layer(nn.Module):
     """Attention and feed-forward, each normalised before and added after."""
 
-    def __init__(self, shapes: Shapes, heads: Callable[[int], int], activation: Activation) -> None:
+    def __init__(
+        self, shapes: Shapes, heads: Callable[[int], int], activation: Activation, *, causal: bool
+    ) -> None:
         super().__init__()
         for name in ("q_proj", "k_proj", "v_proj"):
             wired(shapes, "layer_norm1", f"self_attn.{name}", "self_attn.out_proj", "layer_norm2")
         wired(shapes, "layer_norm2", "mlp.fc1", "mlp.fc2", "layer_norm1")
-        self.self_attn = SelfAttention(under(shapes, "self_attn."), heads)
+        self.self_attn = SelfAttention(under(shapes, "self_attn."), heads, causal=causal)
         self.layer_norm1 = layer_norm(shapes, "layer_norm1")
         self.mlp = FeedForward(under(shapes, "mlp."), activation)
         self.layer_norm2 = layer_norm(shapes, "layer_norm2")
@@ -104,12 +115,20 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The layers, under the name the file gives them."""
+    """The layers, under the name the file gives them.
 
-    def __init__(self, shapes: Shapes, heads: Callable[[int], int], activation: Activation) -> None:
+    Args:
+        causal: whether no token sees those after it, as in text.
+    """
+
+    def __init__(
+        self, shapes: Shapes, heads: Callable[[int], int], activation: Activation, *, causal: bool
+    ) -> None:
         super().__init__()
-        layers = range(count(shapes, "layers"))
-        self.layers = nn.ModuleList(Layer(under(shapes, f"layers.{i}."), heads, activation) for i in layers)
+        self.layers = nn.ModuleList(
+            Layer(under(shapes, f"layers.{i}."), heads, activation, causal=causal)
+            for i in range(count(shapes, "layers"))
+        )
 
     def forward(self, x: Float[Tensor, "b n d"]) -> tuple[Float[Tensor, "b n d"], ...]:
         """The input, then the output of every layer."""
@@ -125,7 +144,7 @@ class TextModel(nn.Module):
     def __init__(self, shapes: Shapes, heads: Callable[[int], int], activation: Activation) -> None:
         super().__init__()
         self.embeddings = Embeddings(under(shapes, "embeddings."))
-        self.encoder = Encoder(under(shapes, "encoder."), heads, activation)
+        self.encoder = Encoder(under(shapes, "encoder."), heads, activation, causal=True)
         self.final_layer_norm = layer_norm(shapes, "final_layer_norm")
 
     def forward(self, tokens: Int[Tensor, "b n"]) -> tuple[Float[Tensor, "b n d"], ...]:

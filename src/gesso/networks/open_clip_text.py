@@ -17,7 +17,7 @@ from torch.nn import functional
 from gesso.networks.structure import Shapes, count, embedding, layer_norm, linear, parameter, under
 from gesso.networks.text_states import TextStates, at_end_of_text
 
-__all__ = ["OpenClipText", "PackedLinear"]
+__all__ = ["OpenClipText", "PackedLinear", "ResidualBlock", "Transformer"]
 
 
 class PackedLinear(nn.Module):
@@ -31,34 +31,51 @@ class PackedLinear(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Each token looks at itself and those before it."""
+    """Each token looks at itself and those before it, or at all of them."""
 
-    def __init__(self, shapes: Shapes, heads: Callable[[int], int]) -> None:
+    def __init__(self, shapes: Shapes, heads: Callable[[int], int], *, causal: bool = True) -> None:
         super().__init__()
         self.in_proj_weight = parameter(shapes, "in_proj_weight", 2)
         self.in_proj_bias = parameter(shapes, "in_proj_bias", 1)
         self.in_proj = PackedLinear()
         self.out_proj = linear(shapes, "out_proj")
         self.heads = heads(self.out_proj.out_features)
+        self.causal = causal
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         """What each token gathers."""
         packed = self.in_proj(x, self.in_proj_weight, self.in_proj_bias)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in packed.chunk(3, dim=-1))
-        gathered = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        gathered = functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return self.out_proj(gathered.transpose(1, 2).flatten(2))
 
 
 class ResidualBlock(nn.Module):
-    """Attention and feed-forward, each normalised before and added after."""
+    """Attention and feed-forward, each normalised before and added after.
 
-    def __init__(self, shapes: Shapes, heads: Callable[[int], int]) -> None:
+    Args:
+        shapes: names and sizes relative to the block.
+        heads: width to number of attention heads.
+        causal: whether a token only looks at those before it.
+        gelu: what lies between the two halves of the feed-forward part; GELU unless given.
+    """
+
+    def __init__(
+        self,
+        shapes: Shapes,
+        heads: Callable[[int], int],
+        *,
+        causal: bool = True,
+        gelu: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        self.attn = SelfAttention(under(shapes, "attn."), heads)
+        self.attn = SelfAttention(under(shapes, "attn."), heads, causal=causal)
         self.ln_1 = layer_norm(shapes, "ln_1")
         self.ln_2 = layer_norm(shapes, "ln_2")
         self.mlp = nn.Sequential(
-            OrderedDict(c_fc=linear(shapes, "mlp.c_fc"), gelu=nn.GELU(), c_proj=linear(shapes, "mlp.c_proj"))
+            OrderedDict(
+                c_fc=linear(shapes, "mlp.c_fc"), gelu=gelu or nn.GELU(), c_proj=linear(shapes, "mlp.c_proj")
+            )
         )
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
@@ -68,12 +85,21 @@ class ResidualBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The blocks, under the name the file gives them."""
+    """The blocks, under the name the file gives them; see `ResidualBlock` for how they are built."""
 
-    def __init__(self, shapes: Shapes, heads: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        shapes: Shapes,
+        heads: Callable[[int], int],
+        *,
+        causal: bool = True,
+        gelu: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        blocks = range(count(shapes, "resblocks"))
-        self.resblocks = nn.ModuleList(ResidualBlock(under(shapes, f"resblocks.{i}."), heads) for i in blocks)
+        self.resblocks = nn.ModuleList(
+            ResidualBlock(under(shapes, f"resblocks.{i}."), heads, causal=causal, gelu=gelu)
+            for i in range(count(shapes, "resblocks"))
+        )
 
     def forward(self, x: Float[Tensor, "b n d"]) -> tuple[Float[Tensor, "b n d"], ...]:
         """The input, then the output of every block."""

@@ -1,0 +1,1 @@
+"""Controls: what acts inside the network, call by call."""
