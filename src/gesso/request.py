@@ -14,6 +14,7 @@ __all__ = [
     "EmbeddingUse",
     "Extend",
     "GuidanceShape",
+    "ImagePrompt",
     "LoraUse",
     "Mask",
     "MicroConditions",
@@ -195,6 +196,52 @@ class EmbeddingUse(Part):
         return {"file": value} if isinstance(value, str | Path) else value
 
 
+class ImagePrompt(Part):
+    """Pictures that say what to paint, beside the words; also written IMAGE or IMAGE:WEIGHT."""
+
+    images: tuple[PortablePath, ...] = Field(min_length=1)
+    """Picture files, or embeddings already made (.npy, .safetensors)."""
+    adapter: PortablePath | None = None
+    """An IP-Adapter file."""
+    encoder: PortablePath | None = None
+    """The CLIP image encoder that the adapter was made with."""
+    weight: float = Field(default=1.0, ge=-10.0, le=10.0)
+    """How strongly they act; 0 not at all."""
+    start: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the run at which they begin to act."""
+    end: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Share of the run at which they stop."""
+    takes: Literal["all", "style", "composition"] = "all"
+    """What is taken of them: which blocks of the network look at them."""
+    blocks: tuple[float, ...] | dict[str, float] | None = None
+    """Factors by block of the network: by name (IN04, M00, OUT03), or all of them in order."""
+    combine: Literal["concat", "average"] = "concat"
+    """Whether several pictures are looked at side by side, or as their mean."""
+    mask: PortablePath | None = None
+    """A picture that is white where they act; everywhere unless given."""
+    sha256: dict[str, str] = Field(default_factory=dict[str, str])
+    """Hashes of these files by their paths; a file that differs is refused."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: object) -> object:
+        if not isinstance(value, str | Path):
+            return value
+        found = cast(dict[str, object], _from_file(value))
+        return {"images": (found["file"],), **{key: found[key] for key in found if key != "file"}}
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "ImagePrompt":
+        if self.start > self.end:
+            raise ValueError("start must not come after end")
+        return self
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that it names."""
+        return (*self.images, *(each for each in (self.adapter, self.encoder, self.mask) if each is not None))
+
+
 class GuidanceShape(Part):
     """How classifier-free guidance is applied beyond its scale."""
 
@@ -270,3 +317,5 @@ class Request(Part):
     """Files of changes to the model's weights, each FILE or FILE:WEIGHT."""
     embeddings: tuple[EmbeddingUse, ...] = ()
     """Files of new words; each word is its file's name without the ending."""
+    image_prompts: tuple[ImagePrompt, ...] = ()
+    """Pictures that say what to paint, each IMAGE or IMAGE:WEIGHT."""

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, ByteSize, Field
 from pydantic_settings import CliImplicitFlag, CliPositionalArg
 
 from gesso.errors import RequestError
-from gesso.request import Refiner, Request, Source
+from gesso.request import ImagePrompt, Refiner, Request, Source
 
 if TYPE_CHECKING:
     from gesso.model import Model
@@ -29,6 +29,10 @@ class Generate(Request):
     """A picture to start from: short for --source.image."""
     strength: float | None = Field(default=None, gt=0.0, le=1.0)
     """How much of it is painted anew: short for --source.strength."""
+    image_adapter: Path | None = None
+    """An IP-Adapter file for every image prompt that names none: short for --image-prompts' adapter."""
+    image_encoder: Path | None = None
+    """The CLIP image encoder for every image prompt that names none."""
     refiner_from: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Where the refiner takes over: short for --refiner.start."""
     out: Path = Path("pictures")
@@ -59,11 +63,24 @@ class Generate(Request):
             fields["source"] = Source(image=self.image)
         if self.strength is not None:
             fields["source"] = _with(fields["source"], "strength", self.strength, "--strength", "--image")
+        fields["image_prompts"] = self._image_prompts()
         if self.refiner_from is not None:
             fields["refiner"] = _with(
                 fields["refiner"], "start", self.refiner_from, "--refiner-from", "--refiner"
             )
         return Request(**fields)
+
+    def _image_prompts(self) -> tuple[ImagePrompt, ...]:
+        """The image prompts with the files put in that are given once for all."""
+        shared = {"adapter": self.image_adapter, "encoder": self.image_encoder}
+        if any(shared.values()) and not self.image_prompts:
+            raise RequestError(
+                "--image-adapter and --image-encoder must come with --image-prompts, however: there are none"
+            )
+        return tuple(
+            each.model_copy(update={name: path for name, path in shared.items() if not getattr(each, name)})
+            for each in self.image_prompts
+        )
 
     def cli_cmd(self) -> None:
         """Paint, or print the plan."""

@@ -12,6 +12,7 @@ from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.hashes import sha256
 from gesso.errors import AdapterError
 from gesso.families.identify import identify
+from gesso.generation.image_prompts import check_image_prompts
 from gesso.model import Model, builtin
 from gesso.request import EmbeddingUse, LoraUse, Request
 
@@ -81,7 +82,7 @@ def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> No
     Raises:
         AdapterError: a file cannot be used.
     """
-    if not request.loras and not request.embeddings:
+    if not (request.loras or request.embeddings or request.image_prompts):
         return
     identity = identify(Checkpoint.open(checkpoint or builtin()), ema=ema)
     if request.refiner is not None or identity.missing:
@@ -91,6 +92,7 @@ def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> No
         open_lora(use.file, target, lenient=use.lenient)
     for use in request.embeddings:
         open_words(use.file, target)
+    check_image_prompts(request, target)
 
 
 def _same_file(path: Path, wanted: str | None) -> str:

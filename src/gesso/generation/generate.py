@@ -12,13 +12,14 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from gesso.denoiser import Denoiser
+from gesso.denoiser import Control, Denoiser
 from gesso.errors import NotFinite
 from gesso.generation.canvas import Stage
 from gesso.generation.conditions import Conditions, conditions
 from gesso.generation.editing import Original, opened, prepared, surveyed
 from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
 from gesso.generation.fitting import Fitting
+from gesso.generation.image_prompts import image_prompts, named_image_prompts
 from gesso.generation.latents import Scene, as_pixels, decoded, encoded, open_image, preview, widened
 from gesso.generation.plan import Pass, Plan, plan
 from gesso.generation.result import Result
@@ -92,6 +93,7 @@ class Run:
 
     plan: Plan
     models: dict[str, Model]
+    controls: tuple[Control, ...] = ()
     original: Original | None = None
     scene: Scene = field(init=False)
     conditions: dict[str, tuple[Conditions, ...]] = field(init=False)
@@ -109,12 +111,13 @@ def _start(model: Model, request: Request, fitting: Fitting) -> Run:
     if any(each.model == "refiner" for each in whole.passes):
         assert full.refiner is not None
         models["refiner"] = _refiner(full.refiner.model, model)
-    full = fitting.put(models, full)
+    full = named_image_prompts(fitting.put(models, full))
     whole = replace(whole, request=full)
+    controls = image_prompts(model, full, whole.sigmas)
     if whole.stages is not None:
         assert full.source is not None
-        return Run(whole, models, opened(full.source))
-    run = Run(whole, models)
+        return Run(whole, models, controls, opened(full.source))
+    run = Run(whole, models, controls)
     assert full.size is not None
     pixels = None
     if full.source is not None:
@@ -195,7 +198,10 @@ def _denoised(run: Run, picture: int, *, wide: bool = False) -> Generator[Event,
     for each in run.plan.passes:
         model = run.models[each.model]
         with widened(model.denoiser.network) if wide else nullcontext():
-            denoiser = replace(model.denoiser, dtype=torch.float32) if wide else model.denoiser
+            dtype = torch.float32 if wide else model.denoiser.dtype
+            # a refiner reads other tokens than the model that it refines for
+            controls = run.controls if model is base else ()
+            denoiser = replace(model.denoiser, dtype=dtype, controls=controls)
             denoise = _held(run, _guided(run, each, denoiser))
             x = yield from _steps(run, each, picture, denoise, (x, noise))
     return x

@@ -190,6 +190,11 @@ def _must_agree(request: Request, identity: Identity) -> None:
     start, stop = request.guidance.interval
     if not 0.0 <= start <= stop <= 1.0:
         raise RequestError(f"guidance.interval must rise within 0…1, however: {start} to {stop}")
+    parts = request.source is not None and (request.source.mask or request.source.extend)
+    if parts and any(each.mask is not None for each in request.image_prompts):
+        raise Unsupported(
+            "an image prompt's mask must come with a picture that is painted as a whole, however: parts are"
+        )
     if request.refiner is not None and identity.family.scalars != 6:
         raise Unsupported(f"a refiner must follow an SDXL base model, however: this is {identity.name}")
 
