@@ -117,3 +117,9 @@ def test_files_alone_stand_for_words_and_masks() -> None:
     assert [each.file.name for each in words] == ["thing.pt", "b.pt"]
     source = Source.model_validate({"image": "s.png", "mask": "m.png"})
     assert source.mask == Mask(image=Path("m.png"))
+
+
+@pytest.mark.parametrize("fields", [{"start": 0.6, "end": 0.4}, {"curve": ((0.5, 1.0), (0.2, 1.0))}])
+def test_a_course_goes_forward(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="shares must rise"):
+        Request.model_validate({"loras": [{"file": "x", **fields}]})

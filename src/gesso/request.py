@@ -171,6 +171,14 @@ class LoraUse(Part):
     """Factors by block of the network: by name (IN04, M00, OUT03, BASE), or all of them in order."""
     lenient: bool = False
     """Use what fits of a file that does not fit as a whole."""
+    start: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the run at which it begins to act in the network that removes the noise."""
+    end: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Share of the run at which it stops."""
+    curve: tuple[tuple[float, float], ...] = ()
+    """Points of a line, each a share of the run and the factor that its weight has there."""
+    named: str | None = None
+    """What the prompt calls it, such as lora:style, if the prompt names it; filled in when it is found."""
     sha256: str | None = None
     """The file's hash; a file that differs is refused."""
     applied: int | None = None
@@ -180,6 +188,13 @@ class LoraUse(Part):
     @classmethod
     def _from_path(cls, value: object) -> object:
         return _from_file(value)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "LoraUse":
+        shares = [share for share, _ in self.curve]
+        if self.start > self.end or shares != sorted(set(shares)):
+            raise ValueError("start must not come after end, and a curve's shares must rise")
+        return self
 
 
 class EmbeddingUse(Part):
@@ -283,6 +298,8 @@ class Request(Part):
     """The CSV file of styles, with the columns name, prompt and negative_prompt."""
     wildcards: PortablePath | None = None
     """Folder in which `__name__` in a prompt finds name.txt."""
+    library: PortablePath | None = None
+    """Folder in which the prompt's `<lora:name>` and bare names of embeddings find their files."""
     size: Size | None = None
     """Width x height in pixels, multiples of 8."""
     seed: int | None = Field(default=None, ge=0, lt=2**64)

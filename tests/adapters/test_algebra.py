@@ -153,3 +153,40 @@ def test_dora_sets_the_length_of_every_output_or_input(kernel: tuple[int, ...]) 
 def test_another_size_is_noticed(tensors: dict[str, tuple[int, ...]]) -> None:
     with pytest.raises((ValueError, RuntimeError)):
         added(draw(6, 5), {role: draw(*shape) for role, shape in tensors.items()})
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3, 3), (6, 6)])
+def test_glora_in_both_editions(shape: tuple[int, ...]) -> None:
+    w, (out, into) = draw(*shape), shape[:2]
+    b_up, b_down = draw(out, 2), draw(2, *shape[1:])
+    a_up, a_down = draw(into, 2), draw(2, into)
+    wanted = torch.einsum("oi...,ij->oj...", w, a_up @ a_down) + (b_up @ b_down.flatten(1)).view(shape)
+    newer = {"glora_a1": a_up, "glora_a2": a_down, "glora_b1": b_up, "glora_b2": b_down}
+    older = {"glora_a1": a_down, "glora_a2": a_up, "glora_b1": b_down, "glora_b2": b_up}
+    for tensors in (newer, older):
+        assert_same(added(w, tensors), wanted)
+        assert ALGEBRAS[frozenset(tensors)].divisor(tensors) == 2
+
+
+def test_boft_turns_pairs_of_outputs_farther_and_farther_apart() -> None:
+    """Eight outputs in three levels of blocks of two are a butterfly: worked out pair by pair."""
+    w, blocks = draw(8, 5), draw(3, 4, 2, 2)
+    wanted = w.clone()
+    for level in range(3):
+        half, before = 2**level, wanted.clone()
+        pairs = [(start + i, start + i + half) for start in range(0, 8, 2 * half) for i in range(half)]
+        for block, (first, second) in zip(blocks[level], pairs, strict=True):
+            q = block[0, 1] - block[1, 0]
+            cos, sin = (1 - q * q) / (1 + q * q), 2 * q / (1 + q * q)
+            wanted[first] = cos * before[first] + sin * before[second]
+            wanted[second] = cos * before[second] - sin * before[first]
+    assert_same(added(w, {"oft_blocks": blocks}), wanted - w)
+    assert_same((w + added(w, {"oft_blocks": blocks})).norm(dim=0), w.norm(dim=0))
+
+
+def test_boft_with_a_rescale_and_a_constraint() -> None:
+    w, blocks, rescale = draw(8, 3, 2, 2), draw(2, 2, 4, 4), draw(8, 1, 1, 1)
+    plain = w + added(w, {"oft_blocks": blocks})
+    assert_same(added(w, {"oft_blocks": blocks, "rescale": rescale}), plain * rescale - w)
+    held = added(w, {"oft_blocks": blocks, "alpha": torch.tensor(1e-9, dtype=torch.float64)})
+    assert held.abs().max() < 1e-6

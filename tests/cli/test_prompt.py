@@ -57,3 +57,12 @@ def test_reading_prompts_needs_no_torch():
         ).returncode
         == 0
     )
+
+
+def test_what_a_library_does_not_have_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "loras").mkdir()
+    (tmp_path / "loras" / "Ink.safetensors").touch()
+    assert main(["prompt", "a <lora:ink:1> <lora:inc:1>", "--library", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "16-27: there is no lora 'inc': nothing is painted" in out
+    assert "'ink'" not in out

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gesso.conditioning.extras import find, taken_out, weights
+from gesso.conditioning.extras import find, named_files, taken_out, weights
 from gesso.errors import RequestError
 
 
@@ -40,3 +40,5 @@ def test_a_file_is_found_by_its_name_anywhere_in_the_library(tmp_path: Path):
     assert find("Ink", tmp_path) == find("ink", tmp_path) == tmp_path / "styles" / "Ink.safetensors"
     assert find("styles/Ink.safetensors", tmp_path) == tmp_path / "styles" / "Ink.safetensors"
     assert find("missing", tmp_path) is None
+    assert find("styles/Ink", tmp_path) == tmp_path / "styles" / "Ink.safetensors"
+    assert [each.name for each in named_files(tmp_path)] == ["other.pt", "Ink.safetensors"]

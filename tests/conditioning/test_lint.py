@@ -84,3 +84,13 @@ def test_a_new_word_without_room_is_said_too():
 def test_words_that_two_windows_cannot_hold_are_said_for_each():
     kinds = [each.kind for each in lint("(dog:1.2) " + "cat " * 160)]
     assert kinds == ["window", "window"]
+
+
+def test_files_that_are_not_there_are_said_where_it_is_known():
+    where = Circumstances(loras=("Ink",))
+    found = lint("<lora:styles/ink:1> <lora:inc:1> <hypernet:ink:1>", where=where)
+    assert [each.message.partition(":")[0] for each in found] == [
+        "there is no lora 'inc'",
+        "there is no hypernet 'ink'",
+    ]
+    assert lint("<lora:inc:1>") == ()

@@ -39,7 +39,7 @@ def test_nothing_is_left_open(identities: dict[str, Identity]) -> None:
         name
         for name, value in full
         if value is None
-        and name not in {"source", "refiner", "sigmas", "clip_skip", "styles_file", "wildcards"}
+        and name not in {"source", "refiner", "sigmas", "clip_skip", "styles_file", "wildcards", "library"}
     ]
     assert left == []
     assert full.size == (512, 512)

@@ -25,13 +25,21 @@ class Algebra:
 
     Args:
         delta: its tensors and the weight → what is added, before alpha.
-        rank: the role whose first size is the rank that alpha is divided by; None where alpha means nothing
-            or something else.
+        rank: the role whose first size is the rank that alpha is divided by, or whose smallest; None where
+            alpha means nothing or something else.
     """
 
     name: str
     delta: Callable[[Tensors, Tensor], Tensor]
     rank: str | None = None
+
+    def divisor(self, t: Tensors) -> int | None:
+        """What alpha is divided by; None where it is no numerator."""
+        if self.rank is None or self.rank not in t:
+            return None
+        sizes = t[self.rank].shape
+        # GLoRA's two editions lay their factors out the other way round
+        return min(sizes[:2]) if self.rank == "glora_a1" else sizes[0]
 
 
 def low_rank(t: Tensors, weight: Tensor) -> Tensor:
@@ -81,25 +89,62 @@ def scaled(t: Tensors, weight: Tensor) -> Tensor:
 
 
 def rotated(t: Tensors, weight: Tensor) -> Tensor:
-    """OFT: ΔW = Rᵀ W - W, R rotating blocks of outputs: R = (I + Q)(I - Q)⁻¹, Q skew.
+    """OFT: ΔW = Rᵀ W - W, R rotating blocks of outputs: R = (I + Q)(I - Q)⁻¹, Q skew; BOFT by its blocks.
 
     Source: Qiu et al. 2023, arXiv:2306.07280, section 4, with its constraint on the norm of Q as
     kohya-ss/sd-scripts, `oft.py`, keeps it: alpha times the number of outputs; LyCORIS, `diag_oft.py`.
     """
-    if "oft_diag" in t:
-        turn = t["oft_diag"]
-    else:
-        blocks = t["oft_blocks"]
-        q = blocks - blocks.transpose(1, 2)
-        if "alpha" in t:
-            q = _constrained(q, t["alpha"] * weight.shape[0])
-        eye = torch.eye(blocks.shape[-1], device=q.device, dtype=q.dtype)
-        turn = (eye + q) @ torch.linalg.inv(eye - q)
+    if "oft_diag" not in t and t["oft_blocks"].ndim == 4:
+        return butterfly(t, weight)
+    turn = t["oft_diag"] if "oft_diag" in t else _turns(t, weight)
     split = weight.flatten(1).unflatten(0, turn.shape[:2])
     after = torch.einsum("k n m, k n i -> k m i", turn, split).reshape(weight.shape)
-    if "rescale" in t:
-        after = after * t["rescale"].reshape(-1, *[1] * (weight.ndim - 1))
-    return after - weight
+    return _rescaled(t, after) - weight
+
+
+def _turns(t: Tensors, weight: Tensor) -> Tensor:
+    """Blocks of rotations: Cayley's transform of skew matrices."""
+    blocks = t["oft_blocks"]
+    q = blocks - blocks.transpose(-1, -2)
+    if "alpha" in t:
+        q = _constrained(q, t["alpha"] * weight.shape[0])
+    eye = torch.eye(blocks.shape[-1], device=q.device, dtype=q.dtype)
+    return (eye + q) @ torch.linalg.inv(eye - q)
+
+
+def _rescaled(t: Tensors, after: Tensor) -> Tensor:
+    if "rescale" not in t:
+        return after
+    return after * t["rescale"].reshape(-1, *[1] * (after.ndim - 1))
+
+
+def generalised(t: Tensors, weight: Tensor) -> Tensor:
+    """GLoRA: ΔW = W A + B, both of low rank.
+
+    Source: Chavan et al. 2023, arXiv:2306.07967, eq. 10 without its biases; LyCORIS, `glora.py`, whose older
+    files hold A as a2 · a1 and B as b2 · b1, its newer ones as a1 · a2 and b1 · b2.
+    """
+    a1, a2, b1, b2 = (t[f"glora_{name}"].flatten(1) for name in ("a1", "a2", "b1", "b2"))
+    if (b1.shape[0], b2.shape[1]) != (weight.shape[0], weight[0].numel()):
+        a1, a2, b1, b2 = a2, a1, b2, b1
+    inside = torch.einsum("o i ..., i j -> o j ...", weight, a1 @ a2)
+    return inside + _as(b1 @ b2, weight)
+
+
+def butterfly(t: Tensors, weight: Tensor) -> Tensor:
+    """BOFT: ΔW = R_m … R_1 W - W, each R rotating blocks of outputs that lie farther apart than the last's.
+
+    Source: Liu et al. 2023, arXiv:2311.06243, section 4; the order of outputs as LyCORIS, `boft.py`, has it.
+    """
+    blocks = t["oft_blocks"]
+    half = blocks.shape[-1] // 2
+    after = weight.flatten(1)
+    for level, turn in enumerate(_turns(t, weight)):
+        stride = 2**level * half
+        mixed = after.unflatten(0, (-1, 2, stride)).transpose(1, 2).flatten(0, 2)
+        mixed = torch.einsum("k n m, k m i -> k n i", turn, mixed.unflatten(0, (-1, 2 * half))).flatten(0, 1)
+        after = mixed.unflatten(0, (-1, stride, 2)).transpose(1, 2).flatten(0, 2)
+    return _rescaled(t, after.reshape(weight.shape)) - weight
 
 
 def decomposed(weight: Tensor, delta: Tensor, magnitude: Tensor) -> Tensor:
@@ -151,6 +196,9 @@ def _table() -> dict[frozenset[str], Algebra]:
         frozenset({*hada, "hada_t1", "hada_t2"}): loha,
         frozenset({"diff"}): whole,
         frozenset({"ia3", "on_input"}): ia3,
+        frozenset({"glora_a1", "glora_a2", "glora_b1", "glora_b2"}): Algebra(
+            "GLoRA", generalised, "glora_a1"
+        ),
         frozenset({"oft_blocks"}): oft,
         frozenset({"oft_blocks", "rescale"}): oft,
         frozenset({"oft_diag"}): oft,

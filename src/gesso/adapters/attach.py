@@ -6,7 +6,7 @@ change is worked out into a second weight that stands in for the first, which is
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import torch
@@ -19,7 +19,7 @@ from gesso.errors import NotFinite
 from gesso.model import Model
 from gesso.networks.open_clip_text import PackedLinear
 
-__all__ = ["Adapter", "attached", "bake"]
+__all__ = ["Adapter", "Prepared", "attached", "bake", "prepared"]
 
 Strength = Callable[[Site], float]
 Changes = dict[tuple[str, str], list[Callable[[Tensor], Tensor]]]
@@ -81,24 +81,77 @@ def _convolved(layer: nn.Conv2d, x: Tensor, down: Tensor, mid: Tensor | None) ->
     return functional.conv2d(x, down, None, layer.stride, layer.padding)
 
 
-@contextmanager
-def attached(model: Model, patches: Iterable[Loaded], strength: Strength) -> Generator[None]:
-    """Patches on a model while the block runs.
+@dataclass
+class Prepared:
+    """Patches made ready for one model, to be put on and taken off as often as wanted.
+
+    Args:
+        beside: layers, and what runs beside them.
+        changes: what is added to whole weights.
+        made: weights as they were made last, with the weight they were made from and the factor.
+    """
+
+    model: Model
+    beside: list[tuple[nn.Module, SidePath]]
+    changes: Changes
+    made: dict[tuple[str, str], tuple[nn.Parameter, float, "Substitute"]]
+
+    @contextmanager
+    def on(self, factor: float = 1.0) -> Generator[None]:
+        """On the model while the block runs.
+
+        Args:
+            factor: multiplies every strength; at 0 nothing is done at all.
+        """
+        with ExitStack() as undo:
+            for layer, path in self.beside if factor else ():
+                hook = path if factor == 1.0 else replace(path, strength=path.strength * factor)
+                handle = layer.register_forward_hook(hook)  # pyright: ignore[reportArgumentType] - torch asks for a function, any callable does
+                undo.callback(handle.remove)
+            for place in self.changes if factor else ():
+                undo.enter_context(self._substituted(place, factor))
+            yield
+
+    @contextmanager
+    def _substituted(self, place: tuple[str, str], factor: float) -> Generator[None]:
+        """Another weight in a weight's place, for a while."""
+        part, name = place
+        network = self.model.networks[part]
+        layer_name, _, own = name.rpartition(".")
+        layer, before = network.get_submodule(layer_name), network.get_parameter(name)
+        known = self.made.get(place)
+        if known is None or known[0] is not before or known[1] != factor:
+            known = (before, factor, _substitute(before, self.changes[place], factor, name))
+            self.made[place] = known
+        setattr(layer, own, known[2])
+        try:
+            yield
+        finally:
+            setattr(layer, own, before)
+
+
+def prepared(model: Model, patches: Iterable[Loaded], strength: Strength) -> Prepared:
+    """Make patches ready for a model.
 
     Args:
         strength: how strongly each place is changed; where it is 0, nothing is done at all.
     """
-    changes: Changes = {}
-    with ExitStack() as undo:
-        for each in patches:
-            amount = strength(each.patch.site)
-            if amount and not _beside(model, each, amount, undo):
-                _collect(each, amount, changes)
-            if amount:
-                _collect_bias(each, amount, changes)
-        for (part, name), added in changes.items():
-            undo.enter_context(_substituted(model.networks[part], name, added))
-        yield
+    ready = Prepared(model, [], {}, {})
+    for each in patches:
+        amount = strength(each.patch.site)
+        if amount:
+            found = _beside(model, each, amount)
+            if found is None:
+                _collect(each, amount, ready.changes)
+            else:
+                ready.beside.append(found)
+            _collect_bias(each, amount, ready.changes)
+    return ready
+
+
+def attached(model: Model, patches: Iterable[Loaded], strength: Strength) -> AbstractContextManager[None]:
+    """Patches on a model while the block runs."""
+    return prepared(model, patches, strength).on()
 
 
 def bake(model: Model, patches: Iterable[Loaded], strength: Strength) -> None:
@@ -114,21 +167,18 @@ def bake(model: Model, patches: Iterable[Loaded], strength: Strength) -> None:
         parameter.data = _changed(parameter.data, parameter.data, added, name)
 
 
-def _beside(model: Model, each: Loaded, amount: float, undo: ExitStack) -> bool:
-    """Run a patch beside its layer, if both allow it."""
+def _beside(model: Model, each: Loaded, amount: float) -> tuple[nn.Module, SidePath] | None:
+    """A patch that runs beside its layer, if both allow it."""
     site = each.patch.site
     path = each.low_rank()
     if path is None or site.transposed:
-        return False
+        return None
     layer = model.networks[site.part].get_submodule(site.layer)
     if site.rows is not None:
         layer = layer.get_submodule("in_proj")
     if not isinstance(layer, nn.Linear | nn.Conv2d | PackedLinear):
-        return False
-    hook = SidePath(_placed(path, model), amount, site.rows)
-    handle = layer.register_forward_hook(hook)  # pyright: ignore[reportArgumentType] - torch asks for a function, any callable does
-    undo.callback(handle.remove)
-    return True
+        return None
+    return layer, SidePath(_placed(path, model), amount, site.rows)
 
 
 def _placed(path: LowRank, model: Model) -> LowRank:
@@ -173,28 +223,22 @@ def _collect_bias(each: Loaded, amount: float, changes: Changes) -> None:
     changes.setdefault((site.part, site.bias), []).append(added)
 
 
-@contextmanager
-def _substituted(network: nn.Module, name: str, added: list[Callable[[Tensor], Tensor]]) -> Generator[None]:
-    """Another weight in a weight's place, for a while."""
-    layer_name, _, own = name.rpartition(".")
-    layer = network.get_submodule(layer_name)
-    before = network.get_parameter(name)
+def _substitute(
+    before: nn.Parameter, added: list[Callable[[Tensor], Tensor]], factor: float, name: str
+) -> Substitute:
     original = before.original if isinstance(before, Substitute) else before
-    data = _changed(before.data, original.data, added, name)
-    substitute = Substitute(data, requires_grad=False)
+    substitute = Substitute(_changed(before.data, original.data, added, name, factor), requires_grad=False)
     substitute.original = original
-    setattr(layer, own, substitute)
-    try:
-        yield
-    finally:
-        setattr(layer, own, before)
+    return substitute
 
 
-def _changed(now: Tensor, original: Tensor, added: list[Callable[[Tensor], Tensor]], name: str) -> Tensor:
+def _changed(
+    now: Tensor, original: Tensor, added: list[Callable[[Tensor], Tensor]], name: str, factor: float = 1.0
+) -> Tensor:
     """The weight as it is now with more added to it, laid out in memory as it was."""
     wide = original.float()
     total = sum((each(wide) for each in added), start=torch.zeros_like(wide))
-    changed = (now.float() + total).to(now.dtype)
+    changed = (now.float() + (total if factor == 1.0 else total * factor)).to(now.dtype)
     if not torch.isfinite(changed).all():
         raise NotFinite(f"{name} must stay finite when changed, however: it overflows in {now.dtype}")
     if now.ndim == 4 and now.is_contiguous(memory_format=torch.channels_last):

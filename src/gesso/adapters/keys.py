@@ -41,6 +41,7 @@ ROLES: dict[str, str] = {
     ".lokr_w2_a": "lokr_w2_a",
     ".lokr_w2_b": "lokr_w2_b",
     ".lokr_t2": "lokr_t2",
+    **{f".{name}.weight": f"glora_{name}" for name in ("a1", "a2", "b1", "b2")},
     ".oft_blocks": "oft_blocks",
     ".oft_diag": "oft_diag",
     ".rescale": "rescale",

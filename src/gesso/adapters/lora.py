@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from gesso.adapters.attach import attached, bake
+from gesso.adapters.attach import Prepared, bake, prepared
 from gesso.adapters.blocks import Strength
 from gesso.adapters.keys import Grouped, grouped
 from gesso.adapters.made_for import UNKNOWN, made_for
@@ -58,8 +58,12 @@ class Lora:
 
     def attached(self, model: Model) -> AbstractContextManager[None]:
         """On the model while the block runs; its weights are the same to the bit after it."""
+        return self.prepared(model).on()
+
+    def prepared(self, model: Model) -> Prepared:
+        """Ready to be put on a model and taken off again, as often as wanted."""
         acting = any(self.strength(patch.site) for patch in self.patches)
-        return attached(model, self.loaded() if acting else (), self.strength)
+        return prepared(model, self.loaded() if acting else (), self.strength)
 
     def bake(self, model: Model) -> None:
         """Written into the model's weights for good."""

@@ -99,9 +99,9 @@ class Loaded:
     def scale(self) -> float:
         """Alpha over the rank; 1 where no alpha is known."""
         algebra = self.patch.algebra
-        if algebra is None or algebra.rank is None or algebra.rank not in self.tensors:
+        rank = None if algebra is None else algebra.divisor(self.tensors)
+        if rank is None:
             return self._scalar
-        rank = self.tensors[algebra.rank].shape[0]
         found = self.tensors.get("alpha")
         if found is not None:
             return self._scalar * (1.0 if found.is_meta else float(found)) / rank

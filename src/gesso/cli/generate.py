@@ -1,6 +1,7 @@
 """`gesso generate`: paint pictures from words."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,13 @@ from gesso.request import ImagePrompt, Refiner, Request, Source
 if TYPE_CHECKING:
     from gesso.model import Model
 
-__all__ = ["Generate"]
+__all__ = ["Generate", "environment_library"]
+
+
+def environment_library() -> Path | None:
+    """The folder that the environment names as the user's library."""
+    named = os.environ.get("GESSO_LIBRARY")
+    return Path(named) if named else None
 
 
 class Generate(Request):
@@ -25,6 +32,8 @@ class Generate(Request):
     """What to paint. `(word:1.2)` weighs, `BREAK` starts a new window of tokens."""
     model: Annotated[Path | None, Field(validation_alias=AliasChoices("m", "model"))] = None
     """The checkpoint file."""
+    library: Path | None = Field(default_factory=environment_library)
+    """Folder in which the prompt's names find their files; unless given, what GESSO_LIBRARY names."""
     image: Path | None = None
     """A picture to start from: short for --source.image."""
     strength: float | None = Field(default=None, gt=0.0, le=1.0)

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, BaseModel, Field
 from pydantic_settings import CliImplicitFlag, CliPositionalArg
 
 from gesso.checkpoint.file import Checkpoint
+from gesso.cli.generate import environment_library
 from gesso.families.identify import identify
 
 __all__ = ["Prompt"]
@@ -34,6 +35,8 @@ class Prompt(BaseModel, use_attribute_docstrings=True):
     """Decides choices in braces."""
     wildcards: Path | None = None
     """Folder in which `__name__` finds name.txt."""
+    library: Path | None = Field(default_factory=environment_library)
+    """Folder in which names find their files; unless given, what GESSO_LIBRARY names."""
     every: CliImplicitFlag[bool] = False
     """Print every prompt that choices in braces can make, instead."""
     json_output: Annotated[CliImplicitFlag[bool], Field(validation_alias="json")] = False
@@ -66,11 +69,14 @@ class Prompt(BaseModel, use_attribute_docstrings=True):
         from gesso.conditioning.prompt import timeline
         from gesso.conditioning.tokenizer import Tokenizer
         from gesso.conditioning.tokens import Windowing, runs
+        from gesso.generation.library import names
 
         positions, vocabulary = self._encoder()
         windowing = Windowing(Tokenizer(vocabulary), positions, cut=dialect(self.dialect).cut)
-        tree = parse(words, self.dialect)
-        where = Circumstances(self.steps, self.negative, windowing)
+        known = () if self.library is None else names(self.library, "embedding")
+        loras = None if self.library is None else names(self.library, "lora")
+        tree = parse(words, self.dialect, known)
+        where = Circumstances(self.steps, self.negative, windowing, known, loras)
         first = 1
         spans = list[dict[str, Any]]()
         for span in timeline(tree, self.steps):

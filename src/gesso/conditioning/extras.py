@@ -8,7 +8,7 @@ from pathlib import Path
 from gesso.conditioning.prompt import Extra, Places
 from gesso.errors import RequestError
 
-__all__ = ["Source", "find", "taken_out", "weights"]
+__all__ = ["Source", "find", "named_files", "taken_out", "weights"]
 
 _EXTRA = re.compile(r"<(lora|lyco|hypernet):([^<>]*)>")
 _FILES = (".safetensors", ".pt", ".ckpt", ".bin")
@@ -94,7 +94,17 @@ def find(name: str, folder: Path) -> Path | None:
     return next(_named(name, folder), None)
 
 
+def named_files(folder: Path) -> list[Path]:
+    """Every file in or below a library folder that a prompt may name."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _FILES)
+
+
 def _named(name: str, folder: Path) -> Iterator[Path]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _FILES)
-    yield from (path for path in files if path.stem == name or path.relative_to(folder).as_posix() == name)
+    files = named_files(folder)
+    paths = {path: path.relative_to(folder) for path in files}
+    yield from (
+        path
+        for path in files
+        if name in {path.stem, paths[path].as_posix(), paths[path].with_suffix("").as_posix()}
+    )
     yield from (path for path in files if path.stem.casefold() == name.casefold())

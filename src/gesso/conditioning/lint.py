@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gesso.conditioning.a1111 import OPENS, TOKEN
 from gesso.conditioning.dialects import parse
-from gesso.conditioning.prompt import Cycle, Places, Segment, Switch, Tree, timeline, walk
+from gesso.conditioning.prompt import Cycle, Extra, Places, Segment, Switch, Tree, timeline, walk
 from gesso.conditioning.scheduled import constructs
 from gesso.conditioning.tokenizer import Tokenizer
 from gesso.conditioning.tokens import Windowing, runs
@@ -40,12 +40,14 @@ class Circumstances:
         negative: whether it is what to keep away from.
         windowing: how the text encoder takes words; CLIP's unless given.
         embeddings: names of the embeddings that are there.
+        loras: names of the LoRAs that are there; None if that is not known.
     """
 
     steps: int = 20
     negative: bool = False
     windowing: Windowing = field(default_factory=lambda: Windowing(Tokenizer()))
     embeddings: Collection[str] = ()
+    loras: Collection[str] | None = None
 
 
 def lint(text: str, dialect: str = "a1111", where: Circumstances | None = None) -> tuple[Lint, ...]:
@@ -97,6 +99,13 @@ def _names(tree: Tree, where: Circumstances) -> Iterator[Lint]:
     for extra in tree.extras:
         if where.negative:
             yield _at("extra", extra.places, f"<{extra.kind}:…> acts on the whole picture, not on a negative")
+        elif where.loras is not None and not _there(extra, where.loras):
+            yield _at("extra", extra.places, f"there is no {extra.kind} {extra.name!r}: nothing is painted")
+
+
+def _there(extra: Extra, loras: Collection[str]) -> bool:
+    last = extra.name.rpartition("/")[2].casefold()
+    return extra.kind in {"lora", "lyco"} and last in {each.casefold() for each in loras}
 
 
 def _windows(tree: Tree, where: Circumstances) -> Iterator[Lint]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from gesso.adapters.blocks import Strength, block_weights
+from gesso.adapters.course import Course, OverRun, controlled
 from gesso.adapters.lora import Lora, open_lora
 from gesso.adapters.site import Target
 from gesso.adapters.words import open_words
@@ -13,8 +15,11 @@ from gesso.checkpoint.hashes import sha256
 from gesso.errors import AdapterError
 from gesso.families.identify import identify
 from gesso.generation.image_prompts import check_image_prompts
+from gesso.generation.library import furnished
+from gesso.generation.wording import spoken
 from gesso.model import Model, builtin
 from gesso.request import EmbeddingUse, LoraUse, Request
+from gesso.sampling.levels import Sigmas
 
 __all__ = ["Fitting", "check"]
 
@@ -29,11 +34,12 @@ class Fitting(ExitStack):
         super().__init__()
         self.notes: list[str] = []
 
-    def put(self, models: Mapping[str, Model], request: Request) -> Request:
+    def put(self, models: Mapping[str, Model], request: Request, sigmas: Sigmas = ()) -> Request:
         """Put a request's adapters on; returns the request with what was found out about their files.
 
         Args:
             models: "base", and "refiner" where there is one; an adapter must fit one of them.
+            sigmas: noise levels of the whole run, in which a file's start and end are shares.
 
         Raises:
             AdapterError: a file cannot be used, or is not the one the request was made with.
@@ -44,13 +50,23 @@ class Fitting(ExitStack):
             digest = _same_file(use.file, use.sha256)
             fitting = _fitting(use, targets, self.notes)
             for name, lora in fitting.items():
-                self.enter_context(lora.at(_strength(use, targets[name])).attached(models[name]))
+                self._put_lora(use, lora.at(_strength(use, targets[name])), models[name], sigmas)
             first = next(iter(fitting.values()))
             uses.append(use.model_copy(update={"sha256": digest, "applied": len(first.patches)}))
         words = tuple(self._put_words(use, models, targets) for use in request.embeddings)
         if not uses and not words:
             return request
         return request.model_copy(update={"loras": tuple(uses), "embeddings": words})
+
+    def _put_lora(self, use: LoraUse, lora: Lora, model: Model, sigmas: Sigmas) -> None:
+        course = Course(use.start, use.end, use.curve)
+        if course.constant:
+            self.enter_context(lora.attached(model))
+            return
+        # words are read once, before the run: a course is for the network that removes the noise
+        self.enter_context(lora.at(replace(lora.strength, unet=0.0)).attached(model))
+        changing = lora.at(replace(lora.strength, text=0.0)).prepared(model)
+        self.enter_context(controlled(model, OverRun(changing, course, sigmas)))
 
     def _put_words(
         self, use: EmbeddingUse, models: Mapping[str, Model], targets: Mapping[str, Target]
@@ -82,6 +98,9 @@ def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> No
     Raises:
         AdapterError: a file cannot be used.
     """
+    told = spoken(request)
+    if (told.prompt, told.negative) == (request.prompt, request.negative):
+        request = furnished(request)
     if not (request.loras or request.embeddings or request.image_prompts):
         return
     identity = identify(Checkpoint.open(checkpoint or builtin()), ema=ema)

@@ -21,7 +21,8 @@ from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
 from gesso.generation.fitting import Fitting
 from gesso.generation.image_prompts import image_prompts, named_image_prompts
 from gesso.generation.latents import Scene, as_pixels, decoded, encoded, open_image, preview, widened
-from gesso.generation.plan import Pass, Plan, plan
+from gesso.generation.library import furnished
+from gesso.generation.plan import Pass, Plan, plan, resolved
 from gesso.generation.result import Result
 from gesso.generation.wording import spoken
 from gesso.guidance.classifier_free import classifier_free, stepwise
@@ -59,7 +60,9 @@ def paint(model: Model, request: Request) -> Result:
 def make_plan(model: Model, request: Request) -> Plan:
     """What the request comes to on this model."""
     named, seen = surveyed(request)
-    return plan(named, model.identity, model.denoiser.levels, model.vae.factor, seen)
+    # the seed decides what choices in braces name
+    full = furnished(resolved(named, model.identity, model.vae.factor))
+    return plan(full, model.identity, model.denoiser.levels, model.vae.factor, seen)
 
 
 @torch.inference_mode()
@@ -111,7 +114,7 @@ def _start(model: Model, request: Request, fitting: Fitting) -> Run:
     if any(each.model == "refiner" for each in whole.passes):
         assert full.refiner is not None
         models["refiner"] = _refiner(full.refiner.model, model)
-    full = named_image_prompts(fitting.put(models, full))
+    full = named_image_prompts(fitting.put(models, full, whole.sigmas))
     whole = replace(whole, request=full)
     controls = image_prompts(model, full, whole.sigmas)
     if whole.stages is not None:
@@ -201,7 +204,8 @@ def _denoised(run: Run, picture: int, *, wide: bool = False) -> Generator[Event,
             dtype = torch.float32 if wide else model.denoiser.dtype
             # a refiner reads other tokens than the model that it refines for
             controls = run.controls if model is base else ()
-            denoiser = replace(model.denoiser, dtype=dtype, controls=controls)
+            acting = (*model.denoiser.controls, *controls)
+            denoiser = replace(model.denoiser, dtype=dtype, controls=acting)
             denoise = _held(run, _guided(run, each, denoiser))
             x = yield from _steps(run, each, picture, denoise, (x, noise))
     return x

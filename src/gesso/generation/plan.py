@@ -132,7 +132,7 @@ def plan(
     if extras:
         raise Unsupported(
             f"a prompt must not name what is not attached, however: {', '.join(extras)}",
-            hint="take it out of the prompt, and out of the negative",
+            hint="name a folder to find it in (--library FOLDER); in a negative it acts on nothing",
         )
     stages = None if seen is None else _stages(full, seen, factor)
     width, height = stages[0].size if stages else full.size

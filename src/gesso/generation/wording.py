@@ -1,13 +1,13 @@
 """Wording: a request's words, made out for one picture and step by step."""
 
 from gesso.conditioning.dialects import parse
-from gesso.conditioning.prompt import Part, Share, Span, Told, Tree, timeline
+from gesso.conditioning.prompt import Extra, Part, Share, Span, Told, Tree, timeline
 from gesso.conditioning.styles import read_styles, styled
 from gesso.conditioning.wildcards import expand
 from gesso.errors import RequestError
 from gesso.request import Request
 
-__all__ = ["composed", "estimates", "moments", "named_extras", "spoken"]
+__all__ = ["called", "composed", "estimates", "moments", "named_extras", "spoken"]
 
 
 def spoken(request: Request, picture: int = 0) -> Request:
@@ -53,10 +53,19 @@ def estimates(request: Request, steps: int) -> tuple[int, ...]:
     return tuple(len(_at(positive, step).told) for step in range(1, steps + 1))
 
 
+def called(extra: Extra) -> str:
+    """What a prompt calls a file, such as "lora:name"."""
+    return f"{extra.kind}:{extra.name}"
+
+
 def named_extras(request: Request) -> tuple[str, ...]:
-    """What prompt and negative name beside words, such as `<lora:name>`."""
-    trees = (parse(each, request.dialect) for each in (request.prompt, request.negative))
-    return tuple(f"<{extra.kind}:{extra.name}>" for tree in trees for extra in tree.extras)
+    """What prompt and negative name beside words, such as `<lora:name>`, and the request has no file for."""
+    there = {use.named for use in request.loras}
+    positive, negative = (parse(each, request.dialect).extras for each in (request.prompt, request.negative))
+    return (
+        *(f"<{called(extra)}>" for extra in positive if called(extra) not in there),
+        *(f"<{called(extra)}>" for extra in negative),
+    )
 
 
 def _needed(request: Request, span: Span) -> bool:

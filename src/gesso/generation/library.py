@@ -1,0 +1,121 @@
+"""The library: a folder in which what a prompt names beside words finds its file.
+
+A name is a file's name without its ending, or its path from the kind's folder on. `<lora:name>` is looked for
+in folders named loras, Lora or LyCORIS, an embedding in embeddings, both anywhere up to two folders down, as
+AUTOMATIC1111's and ComfyUI's folders are laid out; a library without such a folder holds LoRAs itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gesso.conditioning.dialects import parse
+from gesso.conditioning.extras import find, named_files, weights
+from gesso.conditioning.prompt import Extra, Segment, walk
+from gesso.errors import RequestError, UnknownName
+from gesso.generation.wording import called, spoken
+from gesso.request import EmbeddingUse, LoraUse, Request
+
+__all__ = ["furnished", "names"]
+
+FOLDERS: Mapping[str, tuple[str, ...]] = {
+    "lora": ("lora", "loras", "lycoris"),
+    "embedding": ("embedding", "embeddings"),
+}
+LORAS = ("lora", "lyco")
+KEYS = ("te", "unet", "start", "end", "lbw")
+
+
+def names(library: Path, kind: str) -> tuple[str, ...]:
+    """What a library has of a kind, "lora" or "embedding", by name."""
+    return tuple(
+        dict.fromkeys(path.stem for folder in _folders(library, kind) for path in named_files(folder))
+    )
+
+
+def furnished(request: Request) -> Request:
+    """The request with a file for everything its prompt names; it needs no library any more.
+
+    Raises:
+        UnknownName: the library has no such file; says the closest.
+        RequestError: there is no such library, pictures of one request name different files, or a tag asks
+            for something unknown.
+    """
+    if request.library is None:
+        return request
+    if not request.library.is_dir():
+        raise RequestError(f"the library must be a folder, however: {request.library}")
+    extras = _extras(request)
+    known = {use.named for use in request.loras}
+    loras = [
+        _lora(extra, request.library)
+        for extra in extras
+        if extra.kind in LORAS and called(extra) not in known
+    ]
+    words = [EmbeddingUse(file=path) for path in _words(request, request.library)]
+    update = {
+        "library": None,
+        "loras": (*request.loras, *loras),
+        "embeddings": (*request.embeddings, *words),
+    }
+    return request.model_copy(update=update)
+
+
+def _extras(request: Request) -> tuple[Extra, ...]:
+    """What the prompt names, which must be the same for every picture."""
+    said = [
+        parse(spoken(request, picture).prompt, request.dialect).extras for picture in range(request.count)
+    ]
+    if any(each != said[0] for each in said):
+        raise RequestError(
+            "all pictures of a request must name the same files, however: choices in braces differ",
+            hint="paint them one by one, each with its own seed",
+        )
+    return said[0]
+
+
+def _lora(extra: Extra, library: Path) -> LoraUse:
+    unknown = [key for key, _ in extra.named if key not in KEYS]
+    if unknown:
+        raise RequestError(f"<{called(extra)}> must be told {', '.join(KEYS)}, however: {unknown[0]}")
+    text, unet = weights(extra)
+    told = dict(extra.named)
+    fields: dict[str, object] = {key: told[key] for key in ("start", "end") if key in told}
+    if "lbw" in told:
+        fields["blocks"] = tuple(each.strip() for each in told["lbw"].split(","))
+    fields |= {"weight": unet, "text_weight": None if text == unet else text, "named": called(extra)}
+    try:
+        return LoraUse.model_validate({"file": _found(extra.name, library, "lora"), **fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RequestError(
+            f"<{called(extra)}> must be told numbers that agree, however: {first['msg']} ({first['input']!r})"
+        ) from error
+
+
+def _words(request: Request, library: Path) -> Iterator[Path]:
+    """Files of the embeddings that prompt and negative say, unless the request has them already."""
+    there = names(library, "embedding")
+    have = {use.file.stem.casefold() for use in request.embeddings}
+    for picture in range(request.count):
+        told = spoken(request, picture)
+        for text in (told.prompt, told.negative):
+            for node in walk(parse(text, request.dialect, there)):
+                if isinstance(node, Segment) and node.embedding and node.text.casefold() not in have:
+                    have.add(node.text.casefold())
+                    yield _found(node.text, library, "embedding")
+
+
+def _found(name: str, library: Path, kind: str) -> Path:
+    for folder in _folders(library, kind):
+        path = find(name, folder)
+        if path is not None:
+            return path
+    raise UnknownName(kind, name, names(library, kind))
+
+
+def _folders(library: Path, kind: str) -> tuple[Path, ...]:
+    near = (*library.glob("*/"), *library.glob("*/*/"))
+    folders = tuple(sorted(path for path in near if path.name.casefold() in FOLDERS[kind]))
+    return folders or ((library,) if kind == "lora" else ())
