@@ -14,7 +14,7 @@ from gesso.networks.open_clip_text import OpenClipText
 from gesso.networks.structure import Shapes
 from gesso.networks.unet import UNet
 
-__all__ = ["autoencoder", "text", "unet"]
+__all__ = ["autoencoder", "text", "unet", "vector"]
 
 Tensors = Mapping[str, Tensor]
 
@@ -55,11 +55,15 @@ def unet(case: Case, tensors: Tensors, given: Tensors) -> dict[str, Tensor]:
     with torch.device("meta"):
         network = UNet(shapes_of(tensors), case.unet_heads)
     filled(network, tensors)
-    vector = None
-    if "sizes" in given:
-        waves = sinusoids(given["sizes"].flatten(), case.size_width).reshape(len(given["sizes"]), -1)
-        vector = torch.cat((given["pooled"], waves), dim=1)
-    return {"unet": network(given["x"], given["t"], given["context"], vector)}
+    return {"unet": network(given["x"], given["t"], given["context"], vector(case, given))}
+
+
+def vector(case: Case, given: Tensors) -> Tensor | None:
+    """The pooled prompt and the sizes as one condition, for families that have one."""
+    if "sizes" not in given:
+        return None
+    waves = sinusoids(given["sizes"].flatten(), case.size_width).reshape(len(given["sizes"]), -1)
+    return torch.cat((given["pooled"], waves), dim=1)
 
 
 def autoencoder(_: Case, tensors: Tensors, given: Tensors) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gesso.request import GuidanceShape, Mask, MicroConditions, Refiner, Request, Source
+from gesso.request import ControlUse, GuidanceShape, Mask, MicroConditions, Refiner, Request, Source
 
 sides = st.integers(8, 16384)
 
@@ -76,6 +76,28 @@ def test_a_file_alone_stands_for_the_whole_part() -> None:
     assert told.refiner == Refiner(model=Path("b/refiner.safetensors"))
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("net.pth", ControlUse(model=Path("net.pth"))),
+        (Path("net.pth"), ControlUse(model=Path("net.pth"))),
+        ("net.pth:a.png", ControlUse(model=Path("net.pth"), image=Path("a.png"))),
+        ("net.pth:a.png:0.5", ControlUse(model=Path("net.pth"), image=Path("a.png"), weight=0.5)),
+        ("net.pth:0.5", ControlUse(model=Path("net.pth"), weight=0.5)),
+        ({"model": "net.pth", "end": 0.5}, ControlUse(model=Path("net.pth"), end=0.5)),
+    ],
+)
+def test_a_control_is_read_in_every_form(written: object, read: ControlUse) -> None:
+    request = Request.model_validate({"controls": [written]})
+    assert request.controls == (read,)
+    assert Request.model_validate_json(request.model_dump_json()) == request
+
+
+def test_a_control_must_begin_before_it_ends() -> None:
+    with pytest.raises(ValidationError, match="start must not lie after end"):
+        ControlUse(model=Path("net.pth"), start=0.5, end=0.4)
+
+
 def test_a_request_survives_json() -> None:
     request = Request(
         prompt="a (red:1.2) apple",
@@ -91,7 +113,7 @@ def test_a_request_survives_json() -> None:
 
 
 def test_every_field_says_what_it_is() -> None:
-    for part in (Request, Source, Refiner, GuidanceShape, MicroConditions):
+    for part in (Request, ControlUse, Source, Refiner, GuidanceShape, MicroConditions):
         for name, field in part.model_fields.items():
             assert field.description, f"{part.__name__}.{name}"
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 __all__ = [
+    "ControlUse",
     "EmbeddingUse",
     "Extend",
     "GuidanceShape",
@@ -257,6 +258,61 @@ class ImagePrompt(Part):
         return (*self.images, *(each for each in (self.adapter, self.encoder, self.mask) if each is not None))
 
 
+class ControlUse(Part):
+    """A control model with the picture it is shown, also written MODEL:PICTURE or MODEL:PICTURE:WEIGHT."""
+
+    model: PortablePath
+    """The control model's file, of any kind and naming."""
+    image: PortablePath | None = None
+    """The picture it is shown; unless given, the picture that is painted into."""
+    weight: float = Field(default=1.0, ge=-10.0, le=10.0)
+    """How strongly it acts; 0 not at all."""
+    start: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the run's steps after which it begins to act."""
+    end: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Share of the run's steps after which it stops."""
+    mode: Literal["balanced", "prompt", "control"] = "balanced"
+    """What is more important; "prompt" acts less in the finer layers, "control" also on the prompt alone."""
+    layers: tuple[float, ...] | None = None
+    """A factor for each tensor that it adds, from the finest to the middle, instead of the mode's."""
+    region: PortablePath | None = None
+    """A picture of where it acts: white fully, black not at all."""
+    kind: str | None = None
+    """What the picture shows, for models that were trained for several: depth, canny, repaint …"""
+    annotator: str | None = None
+    """What is made of the picture before it is shown, such as canny; unless given, nothing."""
+    annotator_options: dict[str, OptionValue] = Field(default_factory=dict[str, OptionValue])
+    """The annotator's own settings by name."""
+    resize: Literal["crop", "fill", "stretch"] = "crop"
+    """How pictures of another size are fitted: cut to the aspect, whole with a border, or stretched."""
+    pooled: bool | None = None
+    """Show only what is alike all over the picture, as models for shuffled pictures need."""
+    sha256: str | None = None
+    """The model file's hash; a file that differs is refused."""
+    image_sha256: str | None = None
+    """The picture file's hash; a file that differs is refused."""
+    region_sha256: str | None = None
+    """The region file's hash; a file that differs is refused."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return {"model": value} if isinstance(value, Path) else value
+        found = _from_file(value)
+        if isinstance(found, dict) and "weight" in found:
+            model, _, image = str(cast(dict[str, object], found)["file"]).rpartition(":")
+            return {"model": model or image, "image": image if model else None, "weight": found["weight"]}
+        model, _, image = value.rpartition(":")
+        return {"model": model, "image": image} if model else {"model": value}
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "ControlUse":
+        if self.start > self.end:
+            raise ValueError(f"start must not lie after end, however: {self.start} and {self.end}")
+        return self
+
+
 class GuidanceShape(Part):
     """How classifier-free guidance is applied beyond its scale."""
 
@@ -336,3 +392,5 @@ class Request(Part):
     """Files of new words; each word is its file's name without the ending."""
     image_prompts: tuple[ImagePrompt, ...] = ()
     """Pictures that say what to paint, each IMAGE or IMAGE:WEIGHT."""
+    controls: tuple[ControlUse, ...] = ()
+    """Control models with their pictures, each MODEL:PICTURE, MODEL:PICTURE:WEIGHT or a table."""

@@ -11,6 +11,7 @@ from gesso.cli.main import main
 from gesso.denoiser import Denoiser
 from gesso.generation.result import read_request
 from gesso.request import Request
+from tests.control.made import save_net
 from tests.headers import families, write_header
 from tests.models import save_model
 
@@ -217,3 +218,27 @@ def test_a_folder_that_cannot_be_written_is_a_matter_of_the_machine(
     (tmp_path / "file").write_bytes(b"")
     assert say("a cat", "--steps", "1", "--out", str(tmp_path / "file" / "below")) == 5
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_control_is_named_in_both_forms_and_refused_before_loading(
+    say: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    net, edges = save_net(tmp_path / "net.safetensors", "sd1"), tmp_path / "edges.png"
+    Image.new("RGB", (64, 64), "white").save(edges)
+    assert say("a cat", "--steps", "1", "--seed", "1", "--controls", f"{net}:{edges}:0.5") == 0
+    table = json.dumps({"model": str(net), "image": str(edges), "weight": 0.5})
+    assert say("a cat", "--steps", "1", "--seed", "1", "--controls", table, "--json") == 0
+    uses = [Request(**read_request(path)).controls for path in painted(tmp_path)]
+    assert uses[0] == uses[1]
+    assert uses[0][0].image_sha256
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("weights were read")
+
+    monkeypatch.setattr(Checkpoint, "tensors", forbidden)
+    capsys.readouterr()
+    assert say("a cat", "--controls", f"{net}:{edges}", model="sdxl") == 4
+    assert "context of 64, the model has 128" in capsys.readouterr().err

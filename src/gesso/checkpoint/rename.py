@@ -1,11 +1,11 @@
-"""The only key map: how diffusers names the tensors of a UNet and an autoencoder, and how the original does.
+"""The only key map: how diffusers names the tensors of networks, and how the original does.
 
 Both name the same tensors. Diffusers counts blocks within each resolution (`down_blocks.1.attentions.0`), the
 original counts them through (`input_blocks.4.1`); so a map is worked out for each file from how many blocks
 its resolutions have. Every map is a table of prefixes that reads in both directions.
 
-Source: the state dicts of diffusers' UNet2DConditionModel and AutoencoderKL, and CompVis' openaimodel.py and
-model.py, which build the same layers in the same order.
+Source: the state dicts of diffusers' UNet2DConditionModel, ControlNetModel and AutoencoderKL, and CompVis'
+openaimodel.py and model.py, which build the same layers in the same order; lllyasviel/ControlNet's cldm.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,7 @@ from gesso.checkpoint.shapes import Shapes
 
 __all__ = [
     "autoencoder_names",
+    "control_net_names",
     "inverse",
     "open_clip_names",
     "renamed",
@@ -76,6 +77,18 @@ def unet_names(shapes: Shapes) -> Names:
     attended = [shapes.count(f"up_blocks.{i}.attentions") == count for i, count in enumerate(up)]
     vector = "class_embedding." if "class_embedding.linear_1.weight" in shapes else "add_embedding."
     return _unet(down, up, attended, vector)
+
+
+def control_net_names(shapes: Shapes) -> Names:
+    """The map for a ControlNet in diffusers' naming: a UNet's way down, and the hint's way in and out."""
+    hint = "controlnet_cond_embedding."
+    blocks = shapes.count(f"{hint}blocks")
+    names = {f"{hint}conv_in.": "input_hint_block.0.", "controlnet_mid_block.": "middle_block_out.0."}
+    names |= {f"{hint}blocks.{i}.": f"input_hint_block.{2 * i + 2}." for i in range(blocks)}
+    names[f"{hint}conv_out."] = f"input_hint_block.{2 * blocks + 2}."
+    outputs = range(shapes.count("controlnet_down_blocks"))
+    names |= {f"controlnet_down_blocks.{i}.": f"zero_convs.{i}.0." for i in outputs}
+    return {**unet_names(shapes), **names}
 
 
 def unet_names_of_original(shapes: Shapes) -> Names:

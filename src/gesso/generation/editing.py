@@ -16,7 +16,7 @@ from gesso.generation.fills import blurred, neighbour
 from gesso.generation.masks import bounds, edge, opacity, shaped
 from gesso.request import Mask, Request, Source
 
-__all__ = ["Canvas", "Original", "opened", "prepared", "surveyed"]
+__all__ = ["Canvas", "Original", "open_picture", "opened", "picture_hash", "prepared", "surveyed"]
 
 Bytes = NDArray[np.uint8]
 
@@ -51,10 +51,10 @@ def surveyed(request: Request) -> tuple[Request, Seen | None]:
     source = request.source
     if source is None:
         return request, None
-    hashes: dict[str, object] = {"sha256": _hash(_read(source.image, "source.image"))}
+    hashes: dict[str, object] = {"sha256": picture_hash(source.image, "source.image")}
     mask = source.mask
     if mask is not None and mask.image is not None:
-        digest = _hash(_read(mask.image, "source.mask.image"))
+        digest = picture_hash(mask.image, "source.mask.image")
         hashes["mask"] = mask.model_copy(update={"sha256": digest})
     named = request.model_copy(update={"source": source.model_copy(update=hashes)})
     original = opened(source)
@@ -72,7 +72,7 @@ def opened(source: Source) -> Original:
         RequestError: a file is missing, no picture, of more than 8 bits a channel, or not the one that the
             request was made for; the mask is of another size, or there is no transparency to be one.
     """
-    picture = _picture(source.image, source.sha256, "source.image")
+    picture = open_picture(source.image, source.sha256, "source.image")
     clear = picture.has_transparency_data
     pixels = np.asarray(picture.convert("RGBA" if clear else "RGB"))
     return Original(pixels, None if source.mask is None else _mask(source.mask, pixels))
@@ -85,7 +85,7 @@ def _mask(mask: Mask, pixels: Bytes) -> Bytes:
                 "source.mask must name a file, however: it names none, and the source has no transparency"
             )
         return shaped(_marked(Image.fromarray(pixels), mask), mask)
-    picture = _picture(mask.image, mask.sha256, "source.mask.image")
+    picture = open_picture(mask.image, mask.sha256, "source.mask.image")
     height, width = pixels.shape[:2]
     if picture.size != (width, height):
         raise RequestError(
@@ -105,7 +105,28 @@ def _marked(picture: Image.Image, mask: Mask) -> Bytes:
     return light if mask.paint == "white" else 255 - light
 
 
-def _picture(path: Path, digest: str | None, field: str) -> Image.Image:
+def picture_hash(path: Path, field: str) -> str:
+    """A picture file's SHA-256.
+
+    Args:
+        field: of the request, that names it.
+
+    Raises:
+        RequestError: the file cannot be read.
+    """
+    return _hash(_read(path, field))
+
+
+def open_picture(path: Path, digest: str | None, field: str) -> Image.Image:
+    """A picture file, turned upright.
+
+    Args:
+        digest: the hash that it must have.
+        field: of the request, that names it.
+
+    Raises:
+        RequestError: the file is missing, no picture, of more than 8 bits a channel, or another than it was.
+    """
     content = _read(path, field)
     if digest is not None and _hash(content) != digest:
         raise RequestError(

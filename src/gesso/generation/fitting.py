@@ -12,6 +12,9 @@ from gesso.adapters.site import Target
 from gesso.adapters.words import open_words
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.hashes import sha256
+from gesso.control.base import Base
+from gesso.control.file import open_control
+from gesso.control.load import check_kind
 from gesso.errors import AdapterError
 from gesso.families.identify import identify
 from gesso.generation.image_prompts import check_image_prompts
@@ -101,7 +104,7 @@ def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> No
     told = spoken(request)
     if (told.prompt, told.negative) == (request.prompt, request.negative):
         request = furnished(request)
-    if not (request.loras or request.embeddings or request.image_prompts):
+    if not (request.loras or request.embeddings or request.image_prompts or request.controls):
         return
     identity = identify(Checkpoint.open(checkpoint or builtin()), ema=ema)
     if request.refiner is not None or identity.missing:
@@ -112,6 +115,8 @@ def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> No
     for use in request.embeddings:
         open_words(use.file, target)
     check_image_prompts(request, target)
+    for each in request.controls:
+        check_kind(open_control(each.model, Base.of_file(identity)), each.kind)
 
 
 def _same_file(path: Path, wanted: str | None) -> str:

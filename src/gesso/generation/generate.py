@@ -1,7 +1,7 @@
 """Generate: the one loop that turns a request into pictures."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,6 +16,7 @@ from gesso.denoiser import Control, Denoiser
 from gesso.errors import NotFinite
 from gesso.generation.canvas import Stage
 from gesso.generation.conditions import Conditions, conditions
+from gesso.generation.controlling import OpenControl, View, open_controls, set_to_work, view
 from gesso.generation.editing import Original, opened, prepared, surveyed
 from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
 from gesso.generation.fitting import Fitting
@@ -96,8 +97,10 @@ class Run:
 
     plan: Plan
     models: dict[str, Model]
-    controls: tuple[Control, ...] = ()
+    prompted: tuple[Control, ...] = ()
+    opened: tuple[OpenControl, ...] = ()
     original: Original | None = None
+    controls: Mapping[str, tuple[Control, ...]] = field(init=False)
     scene: Scene = field(init=False)
     conditions: dict[str, tuple[Conditions, ...]] = field(init=False)
     clean: Latents | None = field(init=False)
@@ -114,28 +117,34 @@ def _start(model: Model, request: Request, fitting: Fitting) -> Run:
     if any(each.model == "refiner" for each in whole.passes):
         assert full.refiner is not None
         models["refiner"] = _refiner(full.refiner.model, model)
+    # before adapters: what a control borrows of the UNet is the checkpoint's own
+    opened_controls = open_controls(models, full.controls, fitting.notes)
     full = named_image_prompts(fitting.put(models, full, whole.sigmas))
+    full = full.model_copy(update={"controls": tuple(each.use for each in opened_controls)})
     whole = replace(whole, request=full)
-    controls = image_prompts(model, full, whole.sigmas)
+    prompted = image_prompts(model, full, whole.sigmas)
     if whole.stages is not None:
         assert full.source is not None
-        return Run(whole, models, controls, opened(full.source))
-    run = Run(whole, models, controls)
+        return Run(whole, models, prompted, opened_controls, opened(full.source))
+    run = Run(whole, models, prompted, opened_controls)
     assert full.size is not None
     pixels = None
     if full.source is not None:
         pixels = as_pixels(open_image(str(full.source.image), full.size))
-    _set(run, Scene(whole.latent, pixels), full.size)
+    _set(run, Scene(whole.latent, pixels), full.size, view(full.size))
     return run
 
 
-def _set(run: Run, scene: Scene, size: tuple[int, int]) -> None:
+def _set(run: Run, scene: Scene, size: tuple[int, int], seen: View) -> None:
     """Put a scene before the models."""
     told = spoken(run.plan.request, run.picture).model_copy(update={"size": size})
     base = run.models["base"]
     run.scene = scene
     steps = len(run.plan.sigmas) - 1
     run.conditions = {name: conditions(each, told, scene, steps) for name, each in run.models.items()}
+    acting = set_to_work(run.opened, scene, seen, run.plan.sigmas)
+    # a refiner reads other tokens than the model that it refines for
+    run.controls = {**acting, "base": (*run.prompted, *acting.get("base", ()))}
     run.clean = None if scene.pixels is None else base.latents(encoded(base, scene.pixels))
 
 
@@ -152,7 +161,7 @@ def _picture(run: Run, picture: int) -> Iterator[Event]:
         assert full.size is not None
         # choices in braces fall differently for every seed
         if picture and spoken(full, picture) != spoken(full, picture - 1):
-            _set(run, run.scene, full.size)
+            _set(run, run.scene, full.size, view(full.size))
         image = yield from _painted(run, picture)
     else:
         image = yield from _edited(run, picture, run.plan.stages)
@@ -165,11 +174,12 @@ def _edited(run: Run, picture: int, stages: tuple[Stage, ...]) -> Generator[Even
     assert run.original is not None
     assert run.plan.request.source is not None
     pixels, side = run.original.pixels, run.models["base"].vae.factor
+    whole = (pixels.shape[1], pixels.shape[0])
     for turn, stage in enumerate(stages):
         canvas = prepared(pixels, stage, run.plan.request.source, run.original.mask)
         hole = torch.from_numpy(canvas.hole / 255.0).float()[None, None]
         latent = (stage.size[1] // side, stage.size[0] // side)
-        _set(run, Scene(latent, as_pixels(canvas.shown), hole, turn), stage.size)
+        _set(run, Scene(latent, as_pixels(canvas.shown), hole, turn), stage.size, view(whole, stages, turn))
         painting = yield from _painted(run, picture)
         pixels = canvas.painted(painting)
     if not stages:
@@ -202,9 +212,7 @@ def _denoised(run: Run, picture: int, *, wide: bool = False) -> Generator[Event,
         model = run.models[each.model]
         with widened(model.denoiser.network) if wide else nullcontext():
             dtype = torch.float32 if wide else model.denoiser.dtype
-            # a refiner reads other tokens than the model that it refines for
-            controls = run.controls if model is base else ()
-            acting = (*model.denoiser.controls, *controls)
+            acting = (*model.denoiser.controls, *run.controls.get(each.model, ()))
             denoiser = replace(model.denoiser, dtype=dtype, controls=acting)
             denoise = _held(run, _guided(run, each, denoiser))
             x = yield from _steps(run, each, picture, denoise, (x, noise))

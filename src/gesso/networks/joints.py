@@ -7,14 +7,30 @@ would fail in the middle of painting, with a message about matrices.
 from gesso.errors import TensorMismatch
 from gesso.networks.structure import Shapes, channels, count, whole, wired
 
-__all__ = ["check_joints"]
+__all__ = ["check_descent", "check_joints", "given"]
 
 ENDS = (("in_layers.0", "out_layers.3"), ("norm", "proj_out"), ("op", "op"), ("conv", "conv"))
 """First and last layer of each kind of block member: residual, transformer, downsample, upsample."""
 
 
 def check_joints(shapes: Shapes) -> None:
-    """Follow the channels down, through the middle and up again.
+    """Follow a UNet's channels down, through the middle and up again.
+
+    Raises:
+        TensorMismatch: a block takes another width than it is given; names its first layer.
+    """
+    skips, width = check_descent(shapes)
+    for i in range(count(shapes, "output_blocks")):
+        width = through(shapes, f"output_blocks.{i}", width + skips.pop())
+    given(shapes, "out.0", width)
+    given(shapes, "out.2", width)
+
+
+def check_descent(shapes: Shapes) -> tuple[list[int], int]:
+    """Follow the channels down and through the middle.
+
+    Returns:
+        The widths that the input blocks leave, and the middle's.
 
     Raises:
         TensorMismatch: a block takes another width than it is given; names its first layer.
@@ -22,11 +38,6 @@ def check_joints(shapes: Shapes) -> None:
     skips = [channels(shapes, "input_blocks.0.0")[0]]
     for i in range(count(shapes, "input_blocks")):
         skips.append(through(shapes, f"input_blocks.{i}", skips[-1]))
-    width = through(shapes, "middle_block", skips[-1])
-    for i in range(count(shapes, "output_blocks")):
-        width = through(shapes, f"output_blocks.{i}", width + skips.pop())
-    given(shapes, "out.0", width)
-    given(shapes, "out.2", width)
     embedders = [name for name in ("time_embed.2", "label_emb.0.2") if f"{name}.weight" in shapes]
     for name in (name for name in shapes if name.endswith(".emb_layers.1.weight")):
         for embedder in embedders:
@@ -35,6 +46,7 @@ def check_joints(shapes: Shapes) -> None:
     contexts = [name.removesuffix(".weight") for name in shapes if name.endswith(ends)]
     for name in contexts:
         given(shapes, name, channels(shapes, contexts[0])[0])
+    return skips[1:], through(shapes, "middle_block", skips[-1])
 
 
 def through(shapes: Shapes, block: str, width: int) -> int:

@@ -24,7 +24,7 @@ from gesso.networks.embeddings import sinusoids
 from gesso.networks.joints import check_joints
 from gesso.networks.structure import Shapes, conv, count, group_norm, linear, under, wired
 
-__all__ = ["Additions", "Downsample", "ResBlock", "UNet", "Upsample"]
+__all__ = ["Additions", "Descent", "Downsample", "ResBlock", "UNet", "Upsample", "embed"]
 
 EPS = 1e-5
 
@@ -168,7 +168,38 @@ def _summed(one: Mapping[int, Tensor], other: Mapping[int, Tensor]) -> dict[int,
 NOTHING = Additions()
 
 
-class UNet(nn.Module):
+class Descent(nn.Module):
+    """The way down and the middle, which a UNet has in common with the networks that control it.
+
+    Args:
+        shapes: names and sizes relative to the network (`input_blocks.0.0.weight`, ...).
+        heads: width to number of attention heads.
+    """
+
+    def __init__(self, shapes: Shapes, heads: Heads) -> None:
+        super().__init__()
+        self.time_embed = embed(shapes, "time_embed")
+        # the file wraps the two linear layers once more
+        vector = "label_emb.0"
+        self.label_emb = nn.Sequential(embed(shapes, vector)) if f"{vector}.0.weight" in shapes else None
+        inputs = range(count(shapes, "input_blocks"))
+        self.input_blocks = nn.ModuleList(Block(shapes, f"input_blocks.{i}", heads) for i in inputs)
+        self.middle_block = Block(shapes, "middle_block", heads)
+        self.time_width = shapes["time_embed.0.weight"][1]
+
+    def embedded(
+        self, x: Float[Tensor, "b c h w"], t: Float[Tensor, " b"], vector: Float[Tensor, "b v"] | None
+    ) -> Float[Tensor, "b e"]:
+        """The time, and the vector condition if the network has one, as one embedding."""
+        emb = self.time_embed(sinusoids(t, self.time_width).to(x.dtype))
+        if self.label_emb is None:
+            return emb
+        if vector is None:
+            raise Unsupported("this network must be given a vector condition, however: there is none")
+        return emb + self.label_emb(vector)
+
+
+class UNet(Descent):
     """The network of every Stable Diffusion family, as wide, deep and pruned as the file's tensors.
 
     Args:
@@ -180,21 +211,14 @@ class UNet(nn.Module):
     """
 
     def __init__(self, shapes: Shapes, heads: Heads) -> None:
-        super().__init__()
         inputs, outputs = count(shapes, "input_blocks"), count(shapes, "output_blocks")
         if inputs != outputs:
             raise TensorMismatch(
                 f"every input block must meet an output block, however: {inputs} and {outputs}"
             )
-        self.time_embed = embed(shapes, "time_embed")
-        # the file wraps the two linear layers once more
-        vector = "label_emb.0"
-        self.label_emb = nn.Sequential(embed(shapes, vector)) if f"{vector}.0.weight" in shapes else None
-        self.input_blocks = nn.ModuleList(Block(shapes, f"input_blocks.{i}", heads) for i in range(inputs))
-        self.middle_block = Block(shapes, "middle_block", heads)
+        super().__init__(shapes, heads)
         self.output_blocks = nn.ModuleList(Block(shapes, f"output_blocks.{i}", heads) for i in range(outputs))
         self.out = nn.Sequential(group_norm(shapes, "out.0", EPS), nn.SiLU(), conv(shapes, "out.2"))
-        self.time_width = shapes["time_embed.0.weight"][1]
         check_joints(shapes)
 
     def forward(
@@ -226,14 +250,3 @@ class UNet(nn.Module):
             x = torch.cat((x, skips.pop()), dim=1)
             x = block(x, emb, context, skips[-1].shape[-2:] if skips else x.shape[-2:])
         return self.out(x)
-
-    def embedded(
-        self, x: Float[Tensor, "b c h w"], t: Float[Tensor, " b"], vector: Float[Tensor, "b v"] | None
-    ) -> Float[Tensor, "b e"]:
-        """The time, and the vector condition if the network has one, as one embedding."""
-        emb = self.time_embed(sinusoids(t, self.time_width).to(x.dtype))
-        if self.label_emb is None:
-            return emb
-        if vector is None:
-            raise Unsupported("this network must be given a vector condition, however: there is none")
-        return emb + self.label_emb(vector)
