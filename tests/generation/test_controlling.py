@@ -80,6 +80,8 @@ def test_weight_0_or_no_time_is_the_picture_without(
         {"pooled": True},
         {"weight": 0.5},
         {"resize": "stretch"},
+        {"annotator": "canny"},
+        {"annotator": "blur", "annotator_options": {"sigma": 2}},
     ],
 )
 def test_every_setting_matters(model: Model, folder: Path, fields: dict[str, object]) -> None:

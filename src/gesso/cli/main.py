@@ -5,6 +5,7 @@ import sys
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict
 
+from gesso.cli.annotate import Annotate
 from gesso.cli.edit import Edit
 from gesso.cli.generate import Generate
 from gesso.cli.inspect import Inspect
@@ -51,6 +52,8 @@ class Gesso(BaseSettings):
     """Paint into a picture; what lies outside the mask keeps its bytes."""
     outpaint: CliSubCommand[Outpaint]
     """Paint around a picture, which keeps its bytes."""
+    annotate: CliSubCommand[Annotate]
+    """Make of a picture what a control model is shown."""
     inspect: CliSubCommand[Inspect]
     """Say what a checkpoint file is, and why."""
     prompt: CliSubCommand[Prompt]

@@ -9,11 +9,12 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from gesso.annotators.table import annotated
 from gesso.checkpoint.hashes import sha256
 from gesso.control.acting import Acting, Guide, Strength
 from gesso.control.hint import as_hint, as_region, fitted
 from gesso.control.load import load_control
-from gesso.errors import AdapterError, RequestError, UnknownName
+from gesso.errors import AdapterError, RequestError
 from gesso.generation.canvas import Box, Stage
 from gesso.generation.editing import open_picture, picture_hash
 from gesso.generation.latents import Scene, as_image
@@ -21,7 +22,7 @@ from gesso.model import Model
 from gesso.request import ControlUse
 from gesso.sampling.levels import Sigmas
 
-__all__ = ["OpenControl", "View", "open_controls", "set_to_work", "view"]
+__all__ = ["MARKED", "OpenControl", "View", "open_controls", "set_to_work", "view"]
 
 Size = tuple[int, int]
 MARKED = "inpaint"
@@ -197,7 +198,7 @@ def _shown(each: OpenControl, scene: Scene, seen: View, size: Size) -> Float[Ten
     if each.use.annotator == MARKED:
         return _masked(as_hint(picture), scene, each.use)
     if each.use.annotator is not None:
-        raise UnknownName("annotator", each.use.annotator, (MARKED,))
+        picture = annotated(picture, each.use.annotator, each.use.annotator_options)
     return as_hint(picture)
 
 

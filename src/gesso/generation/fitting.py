@@ -10,6 +10,7 @@ from gesso.adapters.course import Course, OverRun, controlled
 from gesso.adapters.lora import Lora, open_lora
 from gesso.adapters.site import Target
 from gesso.adapters.words import open_words
+from gesso.annotators.table import annotator
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.hashes import sha256
 from gesso.control.base import Base
@@ -17,6 +18,7 @@ from gesso.control.file import open_control
 from gesso.control.load import check_kind
 from gesso.errors import AdapterError
 from gesso.families.identify import identify
+from gesso.generation.controlling import MARKED
 from gesso.generation.image_prompts import check_image_prompts
 from gesso.generation.library import furnished
 from gesso.generation.wording import spoken
@@ -116,6 +118,8 @@ def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> No
         open_words(use.file, target)
     check_image_prompts(request, target)
     for each in request.controls:
+        if each.annotator not in {None, MARKED}:
+            annotator(str(each.annotator), each.annotator_options)
         check_kind(open_control(each.model, Base.of_file(identity)), each.kind)
 
 
