@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Every line and branch of these is tested.
-WHOLLY := src/gesso/errors.py,src/gesso/request.py,src/gesso/generation/plan.py
-WHOLLY := $(WHOLLY),src/gesso/checkpoint/*,src/gesso/conditioning/*,src/gesso/families/*,src/gesso/sampling/*
+WHOLLY := src/gesso/errors.py,src/gesso/generation/plan.py
+WHOLLY := $(WHOLLY),src/gesso/request/*,src/gesso/checkpoint/*,src/gesso/conditioning/*,src/gesso/families/*,src/gesso/sampling/*
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: demo test check format parity bench clean

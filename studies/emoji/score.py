@@ -15,7 +15,8 @@ from torch import Tensor
 from gesso import model as models
 from gesso.conditioning.conditioning import Conditioning
 from gesso.families.facts import Defaults
-from gesso.guidance.classifier_free import classifier_free
+from gesso.guidance.estimates import Asked, guided
+from gesso.guidance.scale import constant
 from gesso.networks.clip_text import ClipText
 from gesso.sampling.noise import SeededNoise
 from gesso.sampling.samplers import sampler
@@ -60,7 +61,7 @@ def paint(model: models.Model, texts: list[str], defaults: Defaults, seed: int) 
     encoder = cast(ClipText, model.networks[part.name])
     context = encoder.final_norm(encoder(tokens(["", *texts])).hidden[-1])
     silent = Conditioning(context[:1].expand(len(texts), -1, -1))
-    denoise = classifier_free(model.denoiser, Conditioning(context[1:]), silent, scale=defaults.cfg)
+    denoise = guided(model.denoiser, Asked(Conditioning(context[1:]), silent), constant(defaults.cfg))
     sigmas = schedule(defaults.schedule)(model.denoiser.levels, defaults.steps)
     side = SIDE // model.vae.factor
     seeds = tuple(range(seed, seed + len(texts)))

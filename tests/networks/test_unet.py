@@ -33,6 +33,12 @@ def built(plan: UNetPlan) -> UNet:
         return UNet(unet_shapes(plan), eight)
 
 
+def built_with_weights(plan: UNetPlan) -> UNet:
+    network = UNet(unet_shapes(plan), eight)
+    network.load_state_dict(weights(unet_shapes(plan)))
+    return network.requires_grad_(False)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_call_agrees_with_diffusers(case: str) -> None:
     tensors = weights(unet_shapes(CASES[case].plan.unet))

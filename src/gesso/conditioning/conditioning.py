@@ -10,8 +10,8 @@ from torch import Tensor
 
 __all__ = ["Conditioning", "Role", "cat"]
 
-Role = Literal["prompt", "negative"]
-"""Whether a row is told what to paint, or what to keep away from."""
+Role = Literal["prompt", "negative", "neutral", "perturbed"]
+"""Whether a row is told what to paint, what to keep away from, nothing, or the prompt while disturbed."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class Conditioning:
 
     def __len__(self) -> int:
         return self.context.shape[0]
+
+    def first(self, rows: int) -> "Conditioning":
+        """The first so many rows."""
+        return self._each(lambda part: part[:rows], self.roles[:rows])
 
     def to(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> "Conditioning":
         """The same on another device or in another type."""

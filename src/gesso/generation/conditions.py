@@ -1,18 +1,19 @@
 """Conditions: a request's words, sizes and pictures as one model is told of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
 from torch import Tensor
 
-from gesso.conditioning.conditioning import Conditioning, cat
+from gesso.conditioning.conditioning import Conditioning, Role, cat
 from gesso.conditioning.dialects import dialect
 from gesso.conditioning.encode import Encoded, Manner, Reader, TextEncoder, Tower
-from gesso.conditioning.prompt import Span, Told
+from gesso.conditioning.prompt import Prompt, Span, Told
 from gesso.conditioning.sizes import Sizes, size_vector
 from gesso.families.family import TextPart
 from gesso.generation.latents import Scene, beside
-from gesso.generation.wording import moments
+from gesso.generation.wording import moments, regional, said_at
 from gesso.model import Model
 from gesso.request import Request
 
@@ -25,15 +26,17 @@ class Conditions:
 
     Args:
         until: the last step it is told this, counted from 1.
-        positive: a row for every estimate of a composition; usually one.
+        positive: a row for every estimate of a composition, usually one, and then one for each region.
         weights: of these estimates.
         negative: None where guidance is off, since it is then never asked for.
+        neutral: what is told without any words, where guidance asks for it.
     """
 
     until: int
     positive: Conditioning
     weights: tuple[float, ...]
     negative: Conditioning | None
+    neutral: Conditioning | None = None
 
 
 def conditions(model: Model, request: Request, scene: Scene, steps: int) -> tuple[Conditions, ...]:
@@ -50,28 +53,60 @@ def conditions(model: Model, request: Request, scene: Scene, steps: int) -> tupl
     emphasis = request.emphasis or dialect(request.dialect).emphasis
     manner = Manner.named(emphasis, dialect(request.dialect).cut, request.clip_skip)
     reader, concat = Reader(towers, manner, model.device), beside(model, scene)
-    return tuple(
-        _told(model, request, reader, (positive, negative), concat)
-        for positive, negative in moments(request, steps)
-    )
+    encoder = _Encoder(model, request, reader, concat)
+    return tuple(encoder.told(*each) for each in _spans(request, steps))
 
 
-def _told(
-    model: Model, request: Request, reader: Reader, spans: tuple[Span, Told | None], concat: Tensor | None
-) -> Conditions:
-    span, without = spans
-    weights = tuple(each.weight for each in span.told)
-    read = reader([*span.told, *([without] if without else [])])
-    count = len(span.told)
-    told = [_conditioning(model, request, each, request.micro.aesthetic, concat) for each in read[:count]]
-    positive = told[0] if count == 1 else cat(told)
-    if without is None:
-        return Conditions(span.until, positive, weights, None)
-    unsaid = model.identity.family.zero_empty and not request.negative.strip()
-    negative = _conditioning(
-        model, request, read[-1].zeroed() if unsaid else read[-1], request.micro.negative_aesthetic, concat
-    )
-    return Conditions(span.until, positive, weights, replace(negative, roles=("negative",)))
+def _spans(request: Request, steps: int) -> Iterator[tuple[int, Span, tuple[Told, ...], Told | None]]:
+    """Until when, what the picture, each region and the negative are told."""
+    regions = regional(request, steps)
+    whole = moments(request, steps)
+    ends = {span.until for spans in regions for span in spans} | {span.until for span, _ in whole}
+    for end in sorted(ends):
+        span, negative = next((span, negative) for span, negative in whole if end <= span.until)
+        yield end, span, tuple(said_at(spans, end).told[0] for spans in regions), negative
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """One model's reading of one request."""
+
+    model: Model
+    request: Request
+    reader: Reader
+    concat: Tensor | None
+
+    def told(self, until: int, span: Span, regions: tuple[Told, ...], without: Told | None) -> Conditions:
+        """What the model is told in one span; all words are read together, so that they are equally long."""
+        silent = [NOTHING] if self.request.guidance.perpendicular is not None and without else []
+        words = [*span.told, *regions]
+        read = self.reader([*words, *([without] if without else []), *silent])
+        told = [self._conditioning(each, self.request.micro.aesthetic) for each in read[: len(words)]]
+        positive = told[0] if len(told) == 1 else cat(told)
+        weights = tuple(each.weight for each in span.told)
+        if without is None:
+            return Conditions(until, positive, weights, None)
+        negative = self._without(read[len(words)], said=bool(self.request.negative.strip()), role="negative")
+        neutral = self._without(read[-1], said=False, role="neutral") if silent else None
+        return Conditions(until, positive, weights, negative, neutral)
+
+    def _without(self, encoded: Encoded, *, said: bool, role: Role) -> Conditioning:
+        unsaid = self.model.identity.family.zero_empty and not said
+        found = self._conditioning(
+            encoded.zeroed() if unsaid else encoded, self.request.micro.negative_aesthetic
+        )
+        return replace(found, roles=(role,))
+
+    def _conditioning(self, encoded: Encoded, aesthetic: float) -> Conditioning:
+        width = self.model.identity.vector_width
+        if encoded.pooled is None or width is None:
+            return Conditioning(encoded.context, None, self.concat)
+        vector = size_vector(encoded.pooled, _sizes(self.request, aesthetic), width)
+        return Conditioning(encoded.context, vector, self.concat)
+
+
+NOTHING = Told(((Prompt(((),)), 1.0),))
+"""No words at all."""
 
 
 def _tower(model: Model, part: TextPart) -> Tower:
@@ -83,17 +118,6 @@ def _tower(model: Model, part: TextPart) -> Tower:
         pooled=part.pooled,
         clip_skip=part.clip_skip,
         words=model.words.get(part.name, {}),
-    )
-
-
-def _conditioning(
-    model: Model, request: Request, encoded: Encoded, aesthetic: float, concat: Tensor | None
-) -> Conditioning:
-    width = model.identity.vector_width
-    if encoded.pooled is None or width is None:
-        return Conditioning(encoded.context, None, concat)
-    return Conditioning(
-        encoded.context, size_vector(encoded.pooled, _sizes(request, aesthetic), width), concat
     )
 
 

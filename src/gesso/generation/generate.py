@@ -12,7 +12,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from gesso.denoiser import Control, Denoiser
+from gesso.denoiser import Control
 from gesso.errors import NotFinite
 from gesso.generation.canvas import Stage
 from gesso.generation.conditions import Conditions, conditions
@@ -20,19 +20,22 @@ from gesso.generation.controlling import OpenControl, View, open_controls, set_t
 from gesso.generation.editing import Original, opened, prepared, surveyed
 from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
 from gesso.generation.fitting import Fitting
+from gesso.generation.guiding import Place, guide
 from gesso.generation.image_prompts import image_prompts, named_image_prompts
 from gesso.generation.latents import Scene, as_pixels, decoded, encoded, open_image, preview, widened
 from gesso.generation.library import furnished
 from gesso.generation.plan import Pass, Plan, plan, resolved
+from gesso.generation.regions import named_regions, region_maps
 from gesso.generation.result import Result
 from gesso.generation.wording import spoken
-from gesso.guidance.classifier_free import classifier_free, stepwise
 from gesso.guidance.masking import held
 from gesso.model import Model, load
+from gesso.networks.seamless import seamless
 from gesso.request import Request
 from gesso.runtime.memory import memory_errors
 from gesso.sampling.noise import SeededNoise
 from gesso.sampling.samplers import Denoise, Noise, sampler
+from gesso.sampling.variation import centred, slerp
 
 __all__ = ["generate", "make_plan", "paint"]
 
@@ -60,7 +63,7 @@ def paint(model: Model, request: Request) -> Result:
 
 def make_plan(model: Model, request: Request) -> Plan:
     """What the request comes to on this model."""
-    named, seen = surveyed(request)
+    named, seen = surveyed(named_regions(request))
     # the seed decides what choices in braces name
     full = furnished(resolved(named, model.identity, model.vae.factor))
     return plan(full, model.identity, model.denoiser.levels, model.vae.factor, seen)
@@ -121,6 +124,9 @@ def _start(model: Model, request: Request, fitting: Fitting) -> Run:
     opened_controls = open_controls(models, full.controls, fitting.notes)
     full = named_image_prompts(fitting.put(models, full, whole.sigmas))
     full = full.model_copy(update={"controls": tuple(each.use for each in opened_controls)})
+    if full.seamless is not None:
+        for network in (each.networks[part] for each in models.values() for part in ("unet", "vae")):
+            fitting.enter_context(seamless(network, full.seamless))
     whole = replace(whole, request=full)
     prompted = image_prompts(model, full, whole.sigmas)
     if whole.stages is not None:
@@ -196,7 +202,7 @@ def _painted(run: Run, picture: int) -> Generator[Event, None, Image.Image]:
         run.done = done
         run.notes.append("painted in float32: narrower numbers overflowed")
         latents = yield from _denoised(run, picture, wide=True)
-    image, notes = decoded(run.models["base"], latents)
+    image, notes = decoded(run.models["base"], latents, whole=run.plan.request.seamless is not None)
     run.notes.extend(notes)
     return image
 
@@ -205,7 +211,7 @@ def _denoised(run: Run, picture: int, *, wide: bool = False) -> Generator[Event,
     """All passes of one picture; returns its clean latents."""
     base = run.models["base"]
     noise = _noise(run, picture, base)
-    x = noise.draw() * run.plan.passes[0].sigmas[0]
+    x = _first(run, picture, noise) * run.plan.passes[0].sigmas[0]
     if run.clean is not None:
         x = x + _before(run, run.clean, noise)
     for each in run.plan.passes:
@@ -214,7 +220,8 @@ def _denoised(run: Run, picture: int, *, wide: bool = False) -> Generator[Event,
             dtype = torch.float32 if wide else model.denoiser.dtype
             acting = (*model.denoiser.controls, *run.controls.get(each.model, ()))
             denoiser = replace(model.denoiser, dtype=dtype, controls=acting)
-            denoise = _held(run, _guided(run, each, denoiser))
+            guided = guide(denoiser, each, run.conditions[each.model], _place(run, model))
+            denoise = _held(run, guided)
             x = yield from _steps(run, each, picture, denoise, (x, noise))
     return x
 
@@ -223,10 +230,29 @@ def _noise(run: Run, picture: int, model: Model) -> Noise:
     """The random stream of one picture: its own seed, whatever else is painted beside it."""
     full = run.plan.request
     assert full.seed is not None
-    shape = (model.identity.latent_channels, *run.scene.latent)
+    return _stream(run, full.seed + picture, model, run.scene.latent)
+
+
+def _stream(run: Run, seed: int, model: Model, latent: tuple[int, int]) -> Noise:
+    shape = (model.identity.latent_channels, *latent)
     # later stages get other noise, or every strip of a border would have the same pattern
-    seed = (full.seed + picture + run.scene.turn * TURN) % 2**64
-    return SeededNoise((seed,), shape, run.plan.sigmas, stream=full.noise, device=model.device)
+    turned = (seed + run.scene.turn * TURN) % 2**64
+    return SeededNoise((turned,), shape, run.plan.sigmas, stream=run.plan.request.noise, device=model.device)
+
+
+def _first(run: Run, picture: int, noise: Noise) -> Latents:
+    """The noise a picture starts from: its seed's own, or kin of it."""
+    full, base = run.plan.request, run.models["base"]
+    assert full.seed is not None
+    latent = run.scene.latent
+    if full.noise_size is not None:
+        latent = (full.noise_size[1] // base.vae.factor, full.noise_size[0] // base.vae.factor)
+    drawn = noise.draw()
+    first = drawn if latent == run.scene.latent else _stream(run, full.seed + picture, base, latent).draw()
+    if full.variation is not None:
+        other = _stream(run, full.variation.seed, base, latent).draw()
+        first = slerp(first, other, full.variation.strength)
+    return first if latent == run.scene.latent else centred(first, drawn)
 
 
 def _before(run: Run, clean: Latents, noise: Noise) -> Latents:
@@ -254,23 +280,15 @@ def _held(run: Run, denoise: Denoise) -> Denoise:
     return held(denoise, run.clean, cells.to(run.clean), run.plan.sigmas)
 
 
-def _guided(run: Run, each: Pass, denoiser: Denoiser) -> Denoise:
-    spans = [
-        (
-            told.until,
-            classifier_free(
-                denoiser,
-                told.positive,
-                told.negative,
-                scale=each.cfg,
-                rescale=each.rescale,
-                sigmas=each.guided,
-                weights=told.weights,
-            ),
-        )
-        for told in run.conditions[each.model]
-    ]
-    return stepwise(spans, run.plan.sigmas)
+def _place(run: Run, model: Model) -> Place:
+    """Where on the canvas this model's estimates are made and count."""
+    full, side = run.plan.request, model.vae.factor
+    found = region_maps(full, run.scene.latent)
+    maps = None if found is None else tuple(each.to(model.device) for each in found)
+    if full.windows is None:
+        return Place(maps)
+    width, height = full.windows.size or model.identity.facts.defaults.size
+    return Place(maps, (height // side, width // side), full.windows.overlap // side)
 
 
 def _steps(

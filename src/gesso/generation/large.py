@@ -15,15 +15,18 @@ CAUTION = 0.9
 
 
 def decode(
-    model: Model, unscaled: Float[Tensor, "b c h w"]
+    model: Model, unscaled: Float[Tensor, "b c h w"], *, whole: bool = False
 ) -> tuple[Float[Tensor, "b p H W"], tuple[str, ...]]:
     """Pixels of unscaled latents, and a note where they were decoded in bands.
+
+    Args:
+        whole: never in bands, whatever it takes.
 
     Raises:
         OutOfMemory: not even bands fit.
     """
     space = room(model)
-    if space is None or whole_decode(model.vae, unscaled) <= space:
+    if whole or space is None or whole_decode(model.vae, unscaled) <= space:
         return model.vae.decode(unscaled), ()
     pixels = banded_decode(model.vae, unscaled, space)
     return pixels, (f"decoded in bands, to take no more than {readable(space)}",)

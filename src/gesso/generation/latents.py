@@ -86,18 +86,23 @@ def encoded(model: Model, pixels: Float[Tensor, "1 3 H W"]) -> Float[Tensor, "1 
     return encode(model, pixels.to(model.device, model.dtype)).mean.float()
 
 
-def decoded(model: Model, latents: Float[Tensor, "1 c h w"]) -> tuple[Image.Image, tuple[str, ...]]:
+def decoded(
+    model: Model, latents: Float[Tensor, "1 c h w"], *, whole: bool = False
+) -> tuple[Image.Image, tuple[str, ...]]:
     """The picture that latents stand for, and notes where it took bands or a wider type to see it.
+
+    Args:
+        whole: never in bands, whose edges are the picture's own.
 
     Raises:
         NotFinite: the numbers overflow even in float32.
     """
     unscaled = model.unscaled(latents)
-    pixels, notes = decode(model, unscaled.to(model.dtype))
+    pixels, notes = decode(model, unscaled.to(model.dtype), whole=whole)
     if torch.isfinite(pixels).all():
         return as_image(pixels), notes
     with widened(model.vae):
-        pixels, notes = decode(model, unscaled.float())
+        pixels, notes = decode(model, unscaled.float(), whole=whole)
     if not torch.isfinite(pixels).all():
         raise NotFinite("decoded pixels must be finite, however: they overflow in float32 too")
     return as_image(pixels), (f"decoded in float32: {model.dtype} overflowed", *notes)

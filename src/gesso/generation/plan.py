@@ -10,7 +10,8 @@ from gesso.errors import RequestError, Unsupported
 from gesso.families.identify import Identity
 from gesso.generation.canvas import Growth, Seen, Stage, border_stages, masked_stage
 from gesso.generation.wording import estimates, named_extras, spoken
-from gesso.request import Request
+from gesso.guidance.scale import Scale, alternating, constant, manifold, within
+from gesso.request import GuidanceShape, Request
 from gesso.sampling.levels import NoiseLevels, Sigmas
 from gesso.sampling.samplers import OptionValue, evaluations, options, sampler
 from gesso.sampling.schedules import align_your_steps, explicit, schedule
@@ -28,9 +29,12 @@ class Pass:
         sampler: its name.
         options: its settings.
         cfg: guidance scale.
-        rescale: 0…1, how much contrast is taken back.
+        shape: how guidance is applied beyond its scale.
         guided: noise levels between which guidance is applied.
+        disturbed: noise levels between which some attention is disturbed in a row of its own; None for never.
+        whole: the noise levels of the whole run.
         estimates: how many estimates each step adds up for the prompt; where it is never more than one, none.
+        regions: how many parts of the picture have words of their own.
     """
 
     model: Literal["base", "refiner"]
@@ -38,9 +42,12 @@ class Pass:
     sampler: str
     options: dict[str, OptionValue]
     cfg: float
-    rescale: float
+    shape: GuidanceShape
     guided: tuple[float, float]
+    disturbed: tuple[float, float] | None
+    whole: Sigmas
     estimates: tuple[int, ...] = ()
+    regions: int = 0
 
     @property
     def steps(self) -> int:
@@ -53,21 +60,27 @@ class Pass:
         return f"{self.model}: {self.steps} steps of {self.sampler}, {span}"
 
     @property
+    def scale(self) -> Scale:
+        """How far guidance goes at each noise level."""
+        found = manifold(self.cfg, self.whole) if self.shape.manifold else constant(self.cfg)
+        if self.shape.alternate_below:
+            found = alternating(found, self.shape.alternate_below, self.whole)
+        return within(found, self.guided)
+
+    @property
     def evaluations(self) -> int:
         """Rows of latents the network denoises for one picture; guidance doubles them."""
         calls = evaluations(self.sampler, self.sigmas, self.options)
-        if self.estimates:
-            return round(calls * sum(self._rows(index) for index in range(self.steps)) / max(1, self.steps))
-        if self.cfg == 1.0:
-            return calls
-        inside = sum(self.guided[0] <= sigma <= self.guided[1] for sigma in self.sigmas[:-1])
-        return calls + round(calls * inside / max(1, self.steps))
+        return round(calls * sum(self._rows(index) for index in range(self.steps)) / max(1, self.steps))
 
     def _rows(self, step: int) -> int:
         """Rows of latents in each call of a step; a composition always asks for the negative too."""
-        inside = self.cfg != 1.0 and self.guided[0] <= self.sigmas[step] <= self.guided[1]
-        count = self.estimates[step]
-        return count + (1 if inside or count > 1 else 0)
+        sigma = self.sigmas[step]
+        count = self.estimates[step] if self.estimates else 1
+        apart = self.scale(sigma) != 1.0 or count > 1
+        beside = (2 if self.shape.perpendicular is not None else 1) if apart else 0
+        disturbed = self.disturbed is not None and self.disturbed[0] <= sigma <= self.disturbed[1]
+        return count + self.regions + beside + disturbed + (self.shape.self_attention > 0)
 
 
 @dataclass(frozen=True)
@@ -195,8 +208,27 @@ def _must_agree(request: Request, identity: Identity) -> None:
         raise Unsupported(
             "an image prompt's mask must come with a picture that is painted as a whole, however: parts are"
         )
+    if request.windows is not None and (
+        request.guidance.self_attention or any(each.mask is not None for each in request.image_prompts)
+    ):
+        raise Unsupported(
+            "windows must each be told the same, however: self-attention guidance or an image prompt's mask "
+            "looks at the whole picture"
+        )
+    if request.guidance.manifold and not _first_order(request, identity):
+        raise Unsupported(
+            "guidance.manifold (CFG++) must go with euler or ddim, without noise of their own, however: "
+            f"the sampler is {request.sampler or identity.facts.defaults.sampler}"
+        )
     if request.refiner is not None and identity.family.scalars != 6:
         raise Unsupported(f"a refiner must follow an SDXL base model, however: this is {identity.name}")
+
+
+def _first_order(request: Request, identity: Identity) -> bool:
+    """Whether every step goes straight from the noise through one estimate."""
+    name = request.sampler or identity.facts.defaults.sampler
+    noisy = any(request.sampler_options.get(each) for each in ("eta", "s_churn"))
+    return name in {"euler", "ddim"} and not noisy
 
 
 def _sigmas(request: Request, identity: Identity, levels: NoiseLevels) -> Sigmas:
@@ -225,19 +257,29 @@ def _passes(request: Request, sigmas: Sigmas, levels: NoiseLevels) -> tuple[Pass
 def _pass(name: Literal["base", "refiner"], request: Request, part: Sigmas, whole: Sigmas) -> Pass:
     assert request.sampler is not None
     assert request.cfg is not None
-    start, stop = request.guidance.interval
-    steps = len(whole) - 1
-    counts = estimates(spoken(request), steps)
+    shape = request.guidance
+    counts = estimates(spoken(request), len(whole) - 1)
     first = whole.index(part[0])
-    highest = inf if start == 0.0 else whole[round(start * steps)]
-    lowest = 0.0 if stop == 1.0 else whole[round(stop * steps)]
     return Pass(
         model=name,
         sigmas=part,
         sampler=request.sampler,
         options=dict(request.sampler_options),
         cfg=request.cfg,
-        rescale=request.guidance.rescale,
-        guided=(lowest, highest),
+        shape=shape,
+        guided=_levels(shape.interval, whole),
+        disturbed=None if shape.perturbation is None else _levels(shape.perturbation.interval, whole),
+        whole=whole,
         estimates=counts[first : first + len(part) - 1] if max(counts) > 1 else (),
+        regions=len(request.regions),
+    )
+
+
+def _levels(interval: tuple[float, float], whole: Sigmas) -> tuple[float, float]:
+    """The lowest and highest noise level of a stretch given as shares of the run."""
+    start, stop = interval
+    steps = len(whole) - 1
+    return (
+        0.0 if stop == 1.0 else whole[round(stop * steps)],
+        inf if start == 0.0 else whole[round(start * steps)],
     )

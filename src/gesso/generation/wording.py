@@ -7,7 +7,7 @@ from gesso.conditioning.wildcards import expand
 from gesso.errors import RequestError
 from gesso.request import Request
 
-__all__ = ["called", "composed", "estimates", "moments", "named_extras", "spoken"]
+__all__ = ["called", "composed", "estimates", "moments", "named_extras", "regional", "said_at", "spoken"]
 
 
 def spoken(request: Request, picture: int = 0) -> Request:
@@ -43,14 +43,27 @@ def moments(request: Request, steps: int) -> tuple[tuple[Span, Told | None], ...
     positive = timeline(parse(request.prompt, request.dialect), steps)
     negative = timeline(_one(parse(request.negative, request.dialect)), steps)
     ends = sorted({span.until for span in (*positive, *negative)})
-    found = [(Span(end, _at(positive, end).told), _at(negative, end).told[0]) for end in ends]
+    found = [(Span(end, said_at(positive, end).told), said_at(negative, end).told[0]) for end in ends]
     return tuple(_merged([(span, told if _needed(request, span) else None) for span, told in found]))
+
+
+def regional(request: Request, steps: int) -> tuple[tuple[Span, ...], ...]:
+    """What each region is told, span by span.
+
+    Raises:
+        RequestError: a region's prompt is a composition.
+    """
+    found = tuple(timeline(parse(each.prompt, request.dialect), steps) for each in request.regions)
+    for region, spans in zip(request.regions, found, strict=True):
+        if any(composed(span) for span in spans):
+            raise RequestError(f"a region must be told one thing, however: {region.prompt!r} joins several")
+    return found
 
 
 def estimates(request: Request, steps: int) -> tuple[int, ...]:
     """How many rows of latents each step's call takes for the prompt alone, without the negative."""
     positive = timeline(parse(request.prompt, request.dialect), steps)
-    return tuple(len(_at(positive, step).told) for step in range(1, steps + 1))
+    return tuple(len(said_at(positive, step).told) for step in range(1, steps + 1))
 
 
 def called(extra: Extra) -> str:
@@ -77,7 +90,8 @@ def composed(span: Span) -> bool:
     return tuple(each.weight for each in span.told) != (1.0,)
 
 
-def _at(spans: tuple[Span, ...], step: int) -> Span:
+def said_at(spans: tuple[Span, ...], step: int) -> Span:
+    """The span that a step, counted from 1, is in."""
     return next(span for span in spans if step <= span.until)
 
 

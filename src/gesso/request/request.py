@@ -8,34 +8,25 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from gesso.request.guidance import GuidanceShape, Region, Variation, Windows
+from gesso.request.parts import Part, PortablePath, Share, Size
 
 __all__ = [
     "ControlUse",
     "EmbeddingUse",
     "Extend",
-    "GuidanceShape",
+    "Growth",
     "ImagePrompt",
     "LoraUse",
     "Mask",
     "MicroConditions",
+    "OptionValue",
     "Refiner",
     "Request",
-    "Size",
     "Source",
 ]
-
-
-def _read_size(value: object) -> object:
-    """Accept "1024x768" and "1024" beside a pair of integers."""
-    if isinstance(value, list) and len(cast(list[object], value)) == 1:
-        value = cast(list[object], value)[0]
-    if isinstance(value, int):
-        return (value, value)
-    if isinstance(value, str):
-        width, _, height = value.lower().replace("×", "x").partition("x")
-        return (width.strip(), (height or width).strip())
-    return value
 
 
 def _read_option(value: object) -> object:
@@ -49,17 +40,6 @@ def _read_option(value: object) -> object:
 
 
 OptionValue = Annotated[bool | int | float | str, BeforeValidator(_read_option)]
-Side = Annotated[int, Field(ge=8, le=16384)]
-Size = Annotated[tuple[Side, Side], BeforeValidator(_read_size)]
-"""Width and height in pixels, also written "1024x768"."""
-
-PortablePath = Annotated[Path, PlainSerializer(lambda path: path.as_posix(), return_type=str)]
-
-
-class Part(BaseModel):
-    """Plain data: frozen, and a misspelt field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Mask(Part):
@@ -313,15 +293,6 @@ class ControlUse(Part):
         return self
 
 
-class GuidanceShape(Part):
-    """How classifier-free guidance is applied beyond its scale."""
-
-    rescale: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Share of the contrast brought back to the prompted estimate's (Lin et al. 2023); 0 is off."""
-    interval: tuple[float, float] = (0.0, 1.0)
-    """Guide only between these shares of the run (Kynkäänniemi et al. 2024); outside it scale is 1."""
-
-
 class MicroConditions(Part):
     """What SDXL is told about the size, crop and quality of its training pictures."""
 
@@ -382,6 +353,18 @@ class Request(Part):
     """How guidance is applied beyond its scale."""
     micro: MicroConditions = MicroConditions()
     """SDXL's size, crop and quality conditions."""
+    regions: tuple[Region, ...] = ()
+    """Parts of the picture with words of their own; the prompt is what they share."""
+    regions_base: Share = 0.2
+    """Share of the prompt itself where there are regions; elsewhere it is alone."""
+    windows: Windows | None = None
+    """Denoise in overlapping windows."""
+    seamless: Literal["x", "y", "both"] | None = None
+    """Wrap the picture around, so that it can be tiled sideways (x), up and down (y), or both."""
+    variation: Variation | None = None
+    """First noise on the way to another seed's."""
+    noise_size: Size | None = None
+    """Draw the first noise as for a picture of this size, put in the middle, to keep its composition."""
     source: Source | None = None
     """A picture to start from."""
     refiner: Refiner | None = None

@@ -1,0 +1,38 @@
+"""What the parts of a request have in common: plain data, sizes and paths."""
+
+from pathlib import Path
+from typing import Annotated, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+__all__ = ["Interval", "Part", "PortablePath", "Share", "Size"]
+
+
+def _read_size(value: object) -> object:
+    """Accept "1024x768" and "1024" beside a pair of integers."""
+    if isinstance(value, list) and len(cast(list[object], value)) == 1:
+        value = cast(list[object], value)[0]
+    if isinstance(value, int):
+        return (value, value)
+    if isinstance(value, str):
+        width, _, height = value.lower().replace("×", "x").partition("x")
+        return (width.strip(), (height or width).strip())
+    return value
+
+
+Side = Annotated[int, Field(ge=8, le=16384)]
+Size = Annotated[tuple[Side, Side], BeforeValidator(_read_size)]
+"""Width and height in pixels, also written "1024x768"."""
+
+PortablePath = Annotated[Path, PlainSerializer(lambda path: path.as_posix(), return_type=str)]
+
+
+class Part(BaseModel):
+    """Plain data: frozen, and a misspelt field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Interval = tuple[Share, Share]
+"""From and to, as shares of the run."""
