@@ -1,5 +1,6 @@
 """The command table, and how errors become exit codes."""
 
+import re
 import sys
 
 from pydantic import ValidationError
@@ -8,6 +9,7 @@ from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfi
 from gesso.cli.annotate import Annotate
 from gesso.cli.edit import Edit
 from gesso.cli.generate import Generate
+from gesso.cli.grid import GridCommand
 from gesso.cli.inspect import Inspect
 from gesso.cli.outpaint import Outpaint
 from gesso.cli.prompt import Prompt
@@ -54,6 +56,8 @@ class Gesso(BaseSettings):
     """Paint around a picture, which keeps its bytes."""
     annotate: CliSubCommand[Annotate]
     """Make of a picture what a control model is shown."""
+    grid: CliSubCommand[GridCommand]
+    """Paint every combination of values, as sheets with labels and as a page."""
     inspect: CliSubCommand[Inspect]
     """Say what a checkpoint file is, and why."""
     prompt: CliSubCommand[Prompt]
@@ -69,7 +73,7 @@ class Gesso(BaseSettings):
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     try:
-        CliApp.run(Gesso, cli_args=sys.argv[1:] if arguments is None else arguments)
+        CliApp.run(Gesso, cli_args=_dashed(sys.argv[1:] if arguments is None else arguments))
     except ValidationError as error:
         return _usage(error)
     except GessoError as error:
@@ -80,6 +84,12 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as leaving:
         return _code(leaving)
     return 0
+
+
+def _dashed(arguments: list[str]) -> list[str]:
+    """Options of one letter with one dash, as the parser knows them, however many were typed."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [re.sub(r"^--(?=\w(=|$))", "-", each) for each in arguments[:end]] + arguments[end:]
 
 
 def _code(leaving: SystemExit) -> int:
