@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict
 
 from gesso.cli.annotate import Annotate
+from gesso.cli.batch import Batch
 from gesso.cli.edit import Edit
 from gesso.cli.generate import Generate
 from gesso.cli.grid import GridCommand
@@ -58,6 +59,8 @@ class Gesso(BaseSettings):
     """Make of a picture what a control model is shown."""
     grid: CliSubCommand[GridCommand]
     """Paint every combination of values, as sheets with labels and as a page."""
+    batch: CliSubCommand[Batch]
+    """Paint one picture for every line of a file."""
     inspect: CliSubCommand[Inspect]
     """Say what a checkpoint file is, and why."""
     prompt: CliSubCommand[Prompt]
