@@ -86,3 +86,19 @@ def test_hashes_are_told_where_asked_for(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["inspect", str(path), "--hashes", "--json"]) == 0
     hashes = json.loads(capsys.readouterr().out)["hashes"].values()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in hashes
+
+
+def test_an_adapter_is_held_against_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
+    header = {f"{name}.lora_down.weight": (4, 768), f"{name}.lora_up.weight": (640, 4)}
+    path = str(write_header(tmp_path / "a.safetensors", header))
+    assert main(["inspect", path]) == 0
+    assert "an adapter made for sd1\n  modules: 1 (1 of LoRA)" in capsys.readouterr().out
+    model = str(write_header(tmp_path / "m.safetensors", KINDS["sdxl"][0]))
+    assert main(["inspect", path, "-m", model, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["model"], found["applied"]) == ("sdxl", 0)
+    assert list(found["left_out"]) == [f"{name}.lora_down.weight"]
+    assert main(["inspect", path, "--family", "sd1"]) == 3
+    other = str(write_header(tmp_path / "b.safetensors", {"thing": (4, 4)}))
+    assert main(["inspect", other]) == 3

@@ -22,7 +22,7 @@ from gesso.request import Extend, Mask, Request, Source
 from tests.models import save_model
 
 FAMILIES = ("sd1", "sd1-inpainting", "sd1-instruct", "sd2", "sdxl")
-FILLS = ("original", "neighbour", "blur", "noise", "nothing")
+FILLS = ("original", "neighbour", "patch", "blur", "noise", "nothing")
 Bytes = NDArray[np.uint8]
 
 

@@ -17,7 +17,7 @@ from gesso.checkpoint.file import Checkpoint
 from gesso.errors import AdapterError, DoesNotFit
 from gesso.model import Model
 
-__all__ = ["Lora", "open_lora"]
+__all__ = ["Lora", "fitted", "open_lora"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def open_lora(path: Path, target: Target, *, lenient: bool = False) -> Lora:
     """
     file = Checkpoint.open(path)
     sorted_ = grouped(file.shapes)
-    patches, problems = _fitted(file, sorted_, target)
+    patches, problems = fitted(file, sorted_, target)
     family = made_for(file)
     if problems and (not lenient or not patches):
         raise _refusal(file, family, target, problems)
@@ -93,7 +93,8 @@ def open_lora(path: Path, target: Target, *, lenient: bool = False) -> Lora:
     return Lora(file, tuple(patches), family, len(sorted_.modules), problems)
 
 
-def _fitted(file: Checkpoint, found: Grouped, target: Target) -> tuple[list[Patch], dict[str, str]]:
+def fitted(file: Checkpoint, found: Grouped, target: Target) -> tuple[list[Patch], dict[str, str]]:
+    """What of a file has a place, and the first tensor of every module that has none, with the reason."""
     problems = dict.fromkeys(found.unknown, "it is of no known kind of adapter")
     patches: list[Patch] = []
     stated = _stated(file)

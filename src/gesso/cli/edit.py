@@ -37,7 +37,7 @@ class Edit(Generate, Pictured):
     """Pixels over which the painting fades in, inwards from the mask's edge."""
     strength: float | None = Field(default=1.0, gt=0.0, le=1.0)
     """How much is painted anew: the share of the steps that run. 1 keeps nothing of what was there."""
-    fill: Literal["original", "neighbour", "blur", "noise", "nothing"] = "original"
+    fill: Literal["original", "neighbour", "patch", "blur", "noise", "nothing"] = "original"
     """What painting starts from where strength is below 1."""
     soft: Literal["strength", "blend"] = "strength"
     """What greys in the mask mean: painted anew to that share, or mixed in by that share."""

@@ -2,24 +2,30 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 from pydantic_settings import CliImplicitFlag, CliPositionalArg
 
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.hashes import by_name
+from gesso.errors import UnknownFamily
 from gesso.families.identify import identify
-from gesso.families.report import report
+from gesso.families.report import Report, report
+
+if TYPE_CHECKING:
+    from gesso.adapters.coverage import Coverage
 
 __all__ = ["Inspect"]
 
 
 class Inspect(BaseModel, use_attribute_docstrings=True):
-    """Say what a checkpoint file is, and why. Reads only its header."""
+    """Say what a checkpoint or adapter file is, and why. Reads only its header."""
 
     file: CliPositionalArg[Path]
-    """The checkpoint file."""
+    """The file."""
+    model: Annotated[Path | None, Field(validation_alias=AliasChoices("m", "model"))] = None
+    """The checkpoint that an adapter file is to be put on: says what of it would not apply."""
     ema: CliImplicitFlag[bool] = False
     """Look at a training checkpoint's averaged weights."""
     prediction: str | None = None
@@ -33,10 +39,28 @@ class Inspect(BaseModel, use_attribute_docstrings=True):
 
     def cli_cmd(self) -> None:
         """Print the report."""
-        identity = identify(
-            Checkpoint.open(self.file), ema=self.ema, prediction=self.prediction, wanted=self.family
-        )
+        file = Checkpoint.open(self.file)
+        try:
+            identity = identify(file, ema=self.ema, prediction=self.prediction, wanted=self.family)
+        except UnknownFamily:
+            if self.family is None and self._adapter(file):
+                return
+            raise
         found = report(identity)
         if self.hashes and self.file.is_file():
             found = found.model_copy(update={"hashes": by_name(self.file)})
+        self._print(found)
+
+    def _adapter(self, file: Checkpoint) -> bool:
+        """Print what an adapter file is, if it is one."""
+        from gesso.adapters.coverage import covered, is_adapter
+        from gesso.adapters.site import Target
+
+        if not is_adapter(file):
+            return False
+        model = None if self.model is None else identify(Checkpoint.open(self.model), ema=self.ema)
+        self._print(covered(file, None if model is None else Target.of_file(model)))
+        return True
+
+    def _print(self, found: "Report | Coverage") -> None:
         sys.stdout.write((found.model_dump_json(indent=2) if self.json_output else found.text()) + "\n")

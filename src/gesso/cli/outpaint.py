@@ -33,7 +33,7 @@ class Outpaint(Generate, Pictured):
     """Pixels of the picture, next to the border, that may be painted too."""
     strength: float | None = Field(default=0.95, gt=0.0, le=1.0)
     """How much is painted anew. Below 1, what surrounds the border shines through in rough colours."""
-    fill: Literal["neighbour", "noise", "nothing"] = "neighbour"
+    fill: Literal["neighbour", "patch", "noise", "nothing"] = "neighbour"
     """What painting starts from where strength is below 1."""
     match: Literal["smooth", "ring", "none"] = "smooth"
     """How the painting's colours are fitted to the picture."""

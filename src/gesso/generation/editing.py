@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from gesso.errors import RequestError
 from gesso.generation.canvas import Growth, Seen, Stage
 from gesso.generation.composite import composed, matched
+from gesso.generation.exemplar import continued
 from gesso.generation.fills import blurred, neighbour
 from gesso.generation.masks import bounds, edge, opacity, shaped
 from gesso.request import Mask, Request, Source
@@ -212,6 +213,8 @@ class Canvas:
         match self.source.fill:
             case "neighbour":
                 return neighbour(seen, hole)
+            case "patch":
+                return continued(seen, hole)
             case "blur":
                 return blurred(seen, hole)
             case _:

@@ -95,8 +95,9 @@ class Source(Part):
     """Which pixels are painted anew; the others keep their bytes. Unless given, all of them."""
     extend: Extend | None = None
     """How far the canvas is grown."""
-    fill: Literal["original", "neighbour", "blur", "noise", "nothing"] = "original"
-    """What painting starts from: what is there, what surrounds it, a blur, random or empty latents."""
+    fill: Literal["original", "neighbour", "patch", "blur", "noise", "nothing"] = "original"
+    """What painting starts from: what is there, what surrounds it, pieces that look alike, a blur, random
+    or empty latents."""
     soft: Literal["strength", "blend"] = "strength"
     """What greys in a mask mean: painted anew to that share, or mixed in by that share."""
     only_masked: bool = False
