@@ -111,7 +111,7 @@ def state(model: gesso.Model) -> dict[str, tuple[int, int, int]]:
 
 def hooks(network: nn.Module) -> int:
     """Hooks on a network's layers."""
-    return sum(len(each._forward_hooks) for each in network.modules())
+    return sum(len(each._forward_hooks) for each in network.modules())  # pyright: ignore[reportPrivateUsage] - torch has no other count
 
 
 def timed(run: Callable[[], Answer]) -> tuple[float, Answer]:

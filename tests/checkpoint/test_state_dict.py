@@ -30,6 +30,13 @@ def test_networks_side_by_side_keep_their_names_in_front() -> None:
     assert find_tensors(root, ()).tensors == {"image_proj.w": T, "ip_adapter.1.w": T}
 
 
+def test_pairs_of_networks_by_width_are_numbered() -> None:
+    root = {64: ({"w": T}, {"w": T, "v": T}), 3: [{"w": T}], "step": 7, None: ({"w": T},)}
+    found = find_tensors(root, ())
+    assert set(found.tensors) == {"64.0.w", "64.1.w", "64.1.v", "3.0.w"}
+    assert found.extras == {"step": 7}
+
+
 def test_plain_values_on_the_way_are_kept() -> None:
     root = {
         "global_step": 470_000,

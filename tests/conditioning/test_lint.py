@@ -87,7 +87,7 @@ def test_words_that_two_windows_cannot_hold_are_said_for_each():
 
 
 def test_files_that_are_not_there_are_said_where_it_is_known():
-    where = Circumstances(loras=("Ink",))
+    where = Circumstances(extras={"lora": ("Ink",), "hypernet": ("other",)})
     found = lint("<lora:styles/ink:1> <lora:inc:1> <hypernet:ink:1>", where=where)
     assert [each.message.partition(":")[0] for each in found] == [
         "there is no lora 'inc'",

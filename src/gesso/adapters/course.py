@@ -1,11 +1,11 @@
 """A course: how strongly an adapter acts from step to step of a run."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol
 
-from gesso.adapters.attach import Prepared
 from gesso.denoiser import Call
 from gesso.model import Model
 from gesso.sampling.levels import Sigmas
@@ -47,6 +47,14 @@ class Course:
         return self.points[0][1] if share < self.points[0][0] else self.points[-1][1]
 
 
+class Ready(Protocol):
+    """An adapter made ready for one model."""
+
+    def on(self, factor: float = 1.0) -> AbstractContextManager[None]:
+        """On the model while the block runs, its strength multiplied; at 0 nothing is done at all."""
+        ...
+
+
 @dataclass(frozen=True)
 class OverRun:
     """A control that has an adapter on while the network is called, as strongly as its course says.
@@ -55,7 +63,7 @@ class OverRun:
         sigmas: of the whole run; step i of n has the share i / n.
     """
 
-    prepared: Prepared
+    prepared: Ready
     course: Course
     sigmas: Sigmas
 

@@ -1,6 +1,6 @@
 """The tensors in what a training program saved, whatever it wrapped around them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -65,10 +65,18 @@ def find_tensors(root: object, imports: tuple[str, ...]) -> Found:
 
 
 def _sort_groups(items: Mapping[object, object], found: Found) -> None:
-    """Several networks side by side, each under a name of its own, as IP-Adapter's files have them."""
+    """Several networks side by side, each under a name of its own: IP-Adapters, or hypernetworks by width."""
     for name, group in items.items():
-        if isinstance(name, str):
-            _sort({f"{name}.{each}": value for each, value in _items(group).items()}, found)
+        for place, network in _networks(name, group):
+            _sort({f"{place}.{each}": value for each, value in _items(network).items()}, found)
+
+
+def _networks(name: object, group: object) -> Iterator[tuple[str, object]]:
+    if isinstance(name, str):
+        yield name, group
+    elif isinstance(name, int) and isinstance(group, tuple | list):
+        members = cast("tuple[object, ...] | list[object]", group)
+        yield from ((f"{name}.{index}", network) for index, network in enumerate(members))
 
 
 def _items(value: object) -> Mapping[object, object]:

@@ -74,9 +74,10 @@ class Prompt(BaseModel, use_attribute_docstrings=True):
         positions, vocabulary = self._encoder()
         windowing = Windowing(Tokenizer(vocabulary), positions, cut=dialect(self.dialect).cut)
         known = () if self.library is None else names(self.library, "embedding")
-        loras = None if self.library is None else names(self.library, "lora")
+        kinds = ("lora", "hypernet")
+        extras = None if self.library is None else {kind: names(self.library, kind) for kind in kinds}
         tree = parse(words, self.dialect, known)
-        where = Circumstances(self.steps, self.negative, windowing, known, loras)
+        where = Circumstances(self.steps, self.negative, windowing, known, extras)
         first = 1
         spans = list[dict[str, Any]]()
         for span in timeline(tree, self.steps):

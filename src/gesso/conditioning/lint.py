@@ -1,7 +1,7 @@
 """The linter: what in a prompt will not happen, and where it says so."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gesso.conditioning.a1111 import OPENS, TOKEN
@@ -40,14 +40,14 @@ class Circumstances:
         negative: whether it is what to keep away from.
         windowing: how the text encoder takes words; CLIP's unless given.
         embeddings: names of the embeddings that are there.
-        loras: names of the LoRAs that are there; None if that is not known.
+        extras: names of the files that are there, by kind; None if that is not known.
     """
 
     steps: int = 20
     negative: bool = False
     windowing: Windowing = field(default_factory=lambda: Windowing(Tokenizer()))
     embeddings: Collection[str] = ()
-    loras: Collection[str] | None = None
+    extras: Mapping[str, Collection[str]] | None = None
 
 
 def lint(text: str, dialect: str = "a1111", where: Circumstances | None = None) -> tuple[Lint, ...]:
@@ -99,13 +99,14 @@ def _names(tree: Tree, where: Circumstances) -> Iterator[Lint]:
     for extra in tree.extras:
         if where.negative:
             yield _at("extra", extra.places, f"<{extra.kind}:…> acts on the whole picture, not on a negative")
-        elif where.loras is not None and not _there(extra, where.loras):
+        elif where.extras is not None and not _there(extra, where.extras):
             yield _at("extra", extra.places, f"there is no {extra.kind} {extra.name!r}: nothing is painted")
 
 
-def _there(extra: Extra, loras: Collection[str]) -> bool:
+def _there(extra: Extra, known: Mapping[str, Collection[str]]) -> bool:
     last = extra.name.rpartition("/")[2].casefold()
-    return extra.kind in {"lora", "lyco"} and last in {each.casefold() for each in loras}
+    kind = "hypernet" if extra.kind == "hypernet" else "lora"
+    return last in {each.casefold() for each in known[kind]}
 
 
 def _windows(tree: Tree, where: Circumstances) -> Iterator[Lint]:

@@ -120,10 +120,11 @@ class Level:
     def of(hole: Flags) -> "Level | None":
         """None where no piece is known."""
         square = np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.bool_)
-        whole = ndimage.binary_erosion(~hole, square)
+        whole: Flags = np.asarray(ndimage.binary_erosion(~hole, square), np.bool_)
         if not whole.any():
             return None
-        _, nearest = ndimage.distance_transform_edt(~whole, return_indices=True)
+        nearest = np.empty((2, *hole.shape), np.int32)
+        ndimage.distance_transform_edt(~whole, return_distances=False, return_indices=True, indices=nearest)
         around = np.stack(np.nonzero(ndimage.binary_dilation(hole, square)))
         return Level(hole, around, nearest.astype(np.int64))
 

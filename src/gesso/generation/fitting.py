@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gesso.adapters.blocks import Strength, block_weights
 from gesso.adapters.course import Course, OverRun, controlled
+from gesso.adapters.hypernetwork import Hypernetwork, is_hypernetwork, open_hypernetwork
 from gesso.adapters.lora import Lora, open_lora
 from gesso.adapters.site import Target
 from gesso.adapters.words import open_words
@@ -53,6 +54,10 @@ class Fitting(ExitStack):
         uses: list[LoraUse] = []
         for use in request.loras:
             digest = _same_file(use.file, use.sha256)
+            if is_hypernetwork(Checkpoint.open(use.file)):
+                self._put_hypernetwork(use, models["base"], targets["base"], sigmas)
+                uses.append(use.model_copy(update={"sha256": digest}))
+                continue
             fitting = _fitting(use, targets, self.notes)
             for name, lora in fitting.items():
                 self._put_lora(use, lora.at(_strength(use, targets[name])), models[name], sigmas)
@@ -62,6 +67,12 @@ class Fitting(ExitStack):
         if not uses and not words:
             return request
         return request.model_copy(update={"loras": tuple(uses), "embeddings": words})
+
+    def _put_hypernetwork(self, use: LoraUse, model: Model, target: Target, sigmas: Sigmas) -> None:
+        ready = _hypernetwork(use, target).prepared(model)
+        course = Course(use.start, use.end, use.curve)
+        always = course.constant
+        self.enter_context(ready.on() if always else controlled(model, OverRun(ready, course, sigmas)))
 
     def _put_lora(self, use: LoraUse, lora: Lora, model: Model, sigmas: Sigmas) -> None:
         course = Course(use.start, use.end, use.curve)
@@ -113,7 +124,10 @@ def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> No
         return
     target = Target.of_file(identity)
     for use in request.loras:
-        open_lora(use.file, target, lenient=use.lenient)
+        if is_hypernetwork(Checkpoint.open(use.file)):
+            _hypernetwork(use, target)
+        else:
+            open_lora(use.file, target, lenient=use.lenient)
     for use in request.embeddings:
         open_words(use.file, target)
     check_image_prompts(request, target)
@@ -147,6 +161,15 @@ def _fitting(use: LoraUse, targets: Mapping[str, Target], notes: list[str]) -> d
         raise next(iter(refusals.values()))
     notes.extend(_told(use, name, lora) for name, lora in found.items() if lora.left_out)
     return found
+
+
+def _hypernetwork(use: LoraUse, target: Target) -> Hypernetwork:
+    if use.text_weight is not None or use.blocks is not None:
+        raise AdapterError(
+            f"{use.file.name} must act on all of the network alike, as hypernetworks do, however: it has a "
+            f"weight for text or for blocks"
+        )
+    return open_hypernetwork(use.file, target).at(use.weight)
 
 
 def _told(use: LoraUse, name: str, lora: Lora) -> str:

@@ -1,8 +1,9 @@
 """The library: a folder in which what a prompt names beside words finds its file.
 
 A name is a file's name without its ending, or its path from the kind's folder on. `<lora:name>` is looked for
-in folders named loras, Lora or LyCORIS, an embedding in embeddings, both anywhere up to two folders down, as
-AUTOMATIC1111's and ComfyUI's folders are laid out; a library without such a folder holds LoRAs itself.
+in folders named loras, Lora or LyCORIS, `<hypernet:name>` in hypernetworks, an embedding in embeddings; they
+may be up to two folders down, as AUTOMATIC1111's and ComfyUI's folders are. Without a folder for LoRAs, the
+library itself holds them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,13 +23,15 @@ __all__ = ["furnished", "names"]
 FOLDERS: Mapping[str, tuple[str, ...]] = {
     "lora": ("lora", "loras", "lycoris"),
     "embedding": ("embedding", "embeddings"),
+    "hypernet": ("hypernetwork", "hypernetworks"),
 }
-LORAS = ("lora", "lyco")
+KINDS: Mapping[str, str] = {"lora": "lora", "lyco": "lora", "hypernet": "hypernet"}
+"""What tags name → whose folders are looked in."""
 KEYS = ("te", "unet", "start", "end", "lbw")
 
 
 def names(library: Path, kind: str) -> tuple[str, ...]:
-    """What a library has of a kind, "lora" or "embedding", by name."""
+    """What a library has of a kind, "lora", "hypernet" or "embedding", by name."""
     return tuple(
         dict.fromkeys(path.stem for folder in _folders(library, kind) for path in named_files(folder))
     )
@@ -48,11 +51,8 @@ def furnished(request: Request) -> Request:
         raise RequestError(f"the library must be a folder, however: {request.library}")
     extras = _extras(request)
     known = {use.named for use in request.loras}
-    loras = [
-        _lora(extra, request.library)
-        for extra in extras
-        if extra.kind in LORAS and called(extra) not in known
-    ]
+    fresh = [extra for extra in extras if called(extra) not in known]
+    loras = [_use(extra, request.library) for extra in fresh]
     words = [EmbeddingUse(file=path) for path in _words(request, request.library)]
     update = {
         "library": None,
@@ -75,7 +75,7 @@ def _extras(request: Request) -> tuple[Extra, ...]:
     return said[0]
 
 
-def _lora(extra: Extra, library: Path) -> LoraUse:
+def _use(extra: Extra, library: Path) -> LoraUse:
     unknown = [key for key, _ in extra.named if key not in KEYS]
     if unknown:
         raise RequestError(f"<{called(extra)}> must be told {', '.join(KEYS)}, however: {unknown[0]}")
@@ -86,7 +86,7 @@ def _lora(extra: Extra, library: Path) -> LoraUse:
         fields["blocks"] = tuple(each.strip() for each in told["lbw"].split(","))
     fields |= {"weight": unet, "text_weight": None if text == unet else text, "named": called(extra)}
     try:
-        return LoraUse.model_validate({"file": _found(extra.name, library, "lora"), **fields})
+        return LoraUse.model_validate({"file": _found(extra.name, library, KINDS[extra.kind]), **fields})
     except ValidationError as error:
         first = error.errors()[0]
         raise RequestError(

@@ -144,7 +144,7 @@ class LoraUse(Part):
     """A file of changes to the model's weights, also written FILE:WEIGHT."""
 
     file: PortablePath
-    """The LoRA file, of any kind and naming."""
+    """The LoRA file, of any kind and naming, or a hypernetwork."""
     weight: float = Field(default=1.0, ge=-100.0, le=100.0)
     """How strongly it acts; 0 not at all."""
     text_weight: float | None = Field(default=None, ge=-100.0, le=100.0)
