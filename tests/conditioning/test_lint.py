@@ -81,6 +81,13 @@ def test_a_new_word_without_room_is_said_too():
     assert "window 2" in found.message
 
 
+def test_the_name_of_a_word_that_is_not_there_takes_no_place():
+    where = Circumstances(embeddings=("a_long_name_of_something",))
+    text = "embedding:a_long_name_of_something, " + "cat, " * 37 + "bird dog"
+    found = [each for each in lint(text, "comfy", where) if each.kind == "window"]
+    assert [text[each.start : each.end] for each in found] == ["bird"]
+
+
 def test_words_that_two_windows_cannot_hold_are_said_for_each():
     kinds = [each.kind for each in lint("(dog:1.2) " + "cat " * 160)]
     assert kinds == ["window", "window"]

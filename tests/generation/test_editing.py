@@ -23,6 +23,8 @@ from tests.models import save_model
 
 FAMILIES = ("sd1", "sd1-inpainting", "sd1-instruct", "sd2", "sdxl")
 FILLS = ("original", "neighbour", "patch", "blur", "noise", "nothing")
+# A fill by pieces that look alike draws its first guesses, and they are not drawn mirrored.
+SYMMETRIC = tuple(each for each in FILLS if each != "patch")
 Bytes = NDArray[np.uint8]
 
 
@@ -377,7 +379,7 @@ def test_pictures_are_turned_upright(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turn", [np.fliplr, np.flipud])
-@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("fill", SYMMETRIC)
 @pytest.mark.parametrize("channels", [3, 4])
 def test_a_mirrored_picture_is_shown_mirrored(
     turn: Callable[[Bytes], Bytes], fill: str, channels: int
@@ -396,7 +398,7 @@ def test_a_mirrored_picture_is_shown_mirrored(
     _same(shown, turn, 0)
 
 
-@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("fill", SYMMETRIC)
 @pytest.mark.parametrize("channels", [3, 4])
 def test_opposite_borders_are_shown_mirrored(fill: str, channels: int) -> None:
     source = Source.model_validate({"image": "x.png", "fill": fill, "extend": {"overlap": 4}})

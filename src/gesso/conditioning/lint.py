@@ -1,15 +1,17 @@
 """The linter: what in a prompt will not happen, and where it says so."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from gesso.conditioning.a1111 import OPENS, TOKEN
 from gesso.conditioning.dialects import parse
 from gesso.conditioning.prompt import Cycle, Extra, Places, Segment, Switch, Tree, timeline, walk
 from gesso.conditioning.scheduled import constructs
 from gesso.conditioning.tokenizer import Tokenizer
-from gesso.conditioning.tokens import Windowing, runs
+from gesso.conditioning.tokens import Windowing, ids, runs
 
 __all__ = ["Circumstances", "Lint", "lint"]
 
@@ -126,18 +128,19 @@ def _windows(tree: Tree, where: Circumstances) -> Iterator[Lint]:
 
 
 def _pushed(block: tuple[Segment, ...], before: int, number: int, windowing: Windowing) -> Lint:
-    """The first word that has no room in a window."""
-    for segment in block:
-        count = len(windowing.tokenizer(segment.text))
-        if count > before:
-            words = re.finditer(r"\S+", segment.text)
-            word = next(
-                each for each in words if len(windowing.tokenizer(segment.text[: each.end()])) > before
-            )
-            message = f"from {word[0]!r} on these words are in window {number}, read apart from those before"
-            return _at("window", segment.places[word.start() : word.end()], message)
-        before -= count
-    return Lint("window", 0, 0, f"some words are in window {number}, read apart from those before")
+    """The first word that has no room in a window, of a block with more ids than `before`."""
+    tokenizer = windowing.tokenizer
+    starts = list(accumulate((len(ids(each, tokenizer)) for each in block), initial=0))
+    index = bisect_right(starts, before) - 1
+    segment, before = block[index], before - starts[index]
+    words = re.finditer(r".+" if segment.embedding else r"\S+", segment.text)
+    word = next(
+        each
+        for each in words
+        if len(ids(replace(segment, text=segment.text[: each.end()]), tokenizer)) > before
+    )
+    message = f"from {word[0]!r} on these words are in window {number}, read apart from those before"
+    return _at("window", segment.places[word.start() : word.end()], message)
 
 
 def _brackets(text: str) -> Iterator[Lint]:

@@ -7,7 +7,7 @@ from typing import Literal
 from gesso.conditioning.prompt import Prompt, Segment
 from gesso.conditioning.tokenizer import Tokenizer
 
-__all__ = ["Cut", "Pad", "Window", "Windowing", "runs", "windows"]
+__all__ = ["Cut", "Pad", "Window", "Windowing", "ids", "runs", "windows"]
 
 Pad = Literal["end"] | int
 """What follows the end mark: the end mark again (CLIP), or this id (OpenCLIP: 0)."""
@@ -77,10 +77,11 @@ def runs(prompt: Prompt, windowing: Windowing) -> tuple[Pieces, ...]:
 
 
 def _groups(block: tuple[Segment, ...], windowing: Windowing) -> list[Pieces]:
-    return [tuple((id_, each.weight) for id_ in _ids(each, windowing.tokenizer)) for each in block]
+    return [tuple((id_, each.weight) for id_ in ids(each, windowing.tokenizer)) for each in block]
 
 
-def _ids(segment: Segment, tokenizer: Tokenizer) -> tuple[int, ...]:
+def ids(segment: Segment, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The ids of a segment's words."""
     # The name of an embedding that is not there says nothing: its letters are not words.
     if segment.embedding:
         return tokenizer.words.get(segment.text.casefold(), ())
