@@ -47,7 +47,7 @@ def test_the_result_moves_away_from_what_is_said_of_a_picture_blurred_where_it_i
     cond = Conditioning(torch.zeros(1, 7, 24))
     found = sharpened(straight, 0.75, estimator, cond, watched)(said)
     blurred = negative.clone()
-    blurred[..., :2, :2] = gaussian(negative, 1.0)[..., :2, :2]
+    blurred[..., :2, :2] = gaussian(negative, 1.0, 4)[..., :2, :2]
     torch.testing.assert_close(shown[0], blurred + x - negative)
     torch.testing.assert_close(found, straight(said) + 0.75 * (blurred - shown[0] * 0.5))
     assert not watched.paused

@@ -102,13 +102,19 @@ def token_grid(tokens: int, size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def gaussian(x: Float[Tensor, "b c h w"], blur: float) -> Float[Tensor, "b c h w"]:
-    """A Gaussian blur with mirrored edges, as far as the map reaches."""
-    return _along_rows(_along_rows(x, blur).transpose(2, 3), blur).transpose(2, 3)
+def gaussian(x: Float[Tensor, "b c h w"], blur: float, reach: int | None = None) -> Float[Tensor, "b c h w"]:
+    """A Gaussian blur with mirrored edges.
+
+    Args:
+        blur: standard deviation.
+        reach: how far to each side, but never farther than the map; three deviations unless given.
+    """
+    far = ceil(3 * blur) if reach is None else reach
+    return _along_rows(_along_rows(x, blur, far).transpose(2, 3), blur, far).transpose(2, 3)
 
 
-def _along_rows(x: Float[Tensor, "b c h w"], blur: float) -> Float[Tensor, "b c h w"]:
-    reach = min(ceil(3 * blur), x.shape[3] - 1)
+def _along_rows(x: Float[Tensor, "b c h w"], blur: float, far: int) -> Float[Tensor, "b c h w"]:
+    reach = min(far, x.shape[3] - 1)
     weights = [exp(-0.5 * (i / blur) ** 2) for i in range(-reach, reach + 1)]
     kernel = torch.tensor(weights, dtype=x.dtype, device=x.device) / sum(weights)
     padded = functional.pad(x, (reach, reach, 0, 0), mode="reflect")

@@ -21,6 +21,8 @@ LOOKED_AT = 1.0
 """A token that gathers more attention than this, of a mean of 1, is blurred."""
 BLUR = 1.0
 """Standard deviation in latent cells."""
+REACH = 4
+"""Latent cells that the blur reaches to each side: a kernel of 9, as in the authors' code and diffusers."""
 
 
 @dataclass
@@ -70,7 +72,7 @@ def sharpened(rule: Rule, scale: float, estimator: Estimator, told: Conditioning
         assert watched.seen is not None, "the layer is watched in the call before"
         looked = (watched.seen > LOOKED_AT).float()[None, None].to(said.x.device)
         where = functional.interpolate(looked, said.x.shape[-2:], mode="nearest")
-        blurred = torch.where(where > 0, gaussian(said.negative, BLUR), said.negative)
+        blurred = torch.where(where > 0, gaussian(said.negative, BLUR, REACH), said.negative)
         watched.paused = True
         again = estimator(blurred + (said.x - said.negative), said.sigma, told)
         watched.paused = False
