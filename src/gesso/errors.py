@@ -14,7 +14,8 @@ GessoError
 ├─ ResourceError        the machine
 │  ├─ OutOfMemory       says what was needed and what to try
 │  ├─ NoDevice          the named device is not here
-│  └─ NotFinite         the numbers overflowed, also after the retry in a wider type
+│  ├─ NotFinite         the numbers overflowed, also after the retry in a wider type
+│  └─ QueueFull         too many jobs wait already
 └─ Cancelled            the user
 
 Messages read *what must hold, however: what was found*. Surfaces map the five bases: the core knows no exit
@@ -34,6 +35,7 @@ __all__ = [
     "NoDevice",
     "NotFinite",
     "OutOfMemory",
+    "QueueFull",
     "RequestError",
     "ResourceError",
     "TensorMismatch",
@@ -125,6 +127,10 @@ class NoDevice(ResourceError):
 
 class NotFinite(ResourceError):
     """Infinity or NaN remained after every wider type was tried; no picture was saved."""
+
+
+class QueueFull(ResourceError):
+    """Too many jobs wait already; nothing was accepted."""
 
 
 class Cancelled(GessoError):

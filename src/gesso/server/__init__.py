@@ -1,0 +1,1 @@
+"""Doors to the queue: HTTP in several dialects, and a page."""

@@ -1,0 +1,90 @@
+"""Paints jobs with the library's checkpoints."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from PIL import Image
+
+from gesso.errors import NoDevice
+from gesso.generation.events import Finished, Painted, Stepped
+from gesso.generation.generate import generate
+from gesso.generation.result import Origin, save
+from gesso.model import Model, Origins, load
+from gesso.request import Request
+from gesso.workers.job import Job
+from gesso.workers.painter import Advanced, Drawn, Happening, Machine, Noted
+from gesso.workers.places import Places
+from gesso.workers.shelf import Shelf
+
+__all__ = ["ModelPainter"]
+
+
+class ModelPainter:
+    """Paints with the library's checkpoints."""
+
+    def __init__(self, places: Places, machine: Machine) -> None:
+        self.places = places
+        self.machine = machine
+        self.shelf = Shelf(self._load, _weight, lambda name: _size(places.model(name)), machine.room)
+
+    @property
+    def loaded(self) -> Collection[str]:
+        """Models that are in memory, by name."""
+        return self.shelf.names
+
+    def paint(self, job: Job) -> Iterator[Happening]:
+        """Paint the pictures that the job does not have yet.
+
+        Raises:
+            GessoError: as `generate` does.
+        """
+        model = self.shelf.get(job.model)
+        origin = self._origin(model)
+        for event in generate(model, _rest(self.places.inward(job.request), len(job.pictures))):
+            match event:
+                case Stepped(done=done, preview=preview):
+                    yield Advanced(done, preview)
+                case Painted(image=image, request=request):
+                    yield self._drawn(image, self.places.outward(request), origin)
+                case Finished(result):
+                    yield Noted(result.notes)
+                case _:
+                    pass
+
+    def _drawn(self, image: Image.Image, request: Request, origin: Origin) -> Drawn:
+        return Drawn(request, image.size, lambda file: save(image, request, origin, file))
+
+    def _origin(self, model: Model) -> Origin:
+        """Where the model comes from, by the library's names: no path of this machine gets into a picture."""
+        origin = Origin.of(model)
+        vae = origin.others.vae and self.places.named(origin.others.vae)
+        others = Origins(vae, None, origin.others.ema)
+        return replace(origin, path=self.places.named(origin.path), others=others)
+
+    def _load(self, name: str) -> Model:
+        try:
+            model = load(self.places.model(name), device=self.machine.device, dtype=self.machine.dtype)
+        except NoDevice:
+            # the driver may have gone away since; whoever looks after this process starts another
+            raise SystemExit(3) from None
+        return replace(model, memory=self.machine.memory)
+
+
+def _rest(request: Request, painted: int) -> Request:
+    """What is left of a request of which some pictures are painted; each is what it would have been."""
+    assert request.seed is not None
+    return request.model_copy(
+        update={"seed": request.seed + painted, "count": max(1, request.count - painted)}
+    )
+
+
+def _weight(model: Model) -> int:
+    tensors = chain.from_iterable((*net.parameters(), *net.buffers()) for net in model.networks.values())
+    return sum(each.nbytes for each in tensors)
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return sum(each.stat().st_size for each in files)

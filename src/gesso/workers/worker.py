@@ -1,0 +1,216 @@
+"""A worker: one process with one device that takes jobs, paints them and writes down how it stands."""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import parent_process
+from pathlib import Path
+
+from gesso.errors import GessoError, ResourceError
+from gesso.workers.job import Job, Picture, State
+from gesso.workers.painter import Advanced, Drawn, Happening, Machine, Noted, Painter
+from gesso.workers.places import Places
+from gesso.workers.table import Ending, JobTable, Turn
+
+__all__ = ["Post", "Rhythm", "Worker", "main"]
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How often a worker does what, in seconds; and the disk it leaves free, in bytes."""
+
+    idle: float = 0.05
+    progress: float = 0.1
+    preview: float = 0.7
+    reserve: int = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Post:
+    """All that a worker process is told when it starts.
+
+    Args:
+        name: the worker's name, which no other ever had.
+        address: the job table's database.
+    """
+
+    name: str
+    address: str
+    places: Places
+    machine: Machine
+    rhythm: Rhythm = Rhythm()
+
+
+@dataclass
+class Worker:
+    """Takes one job after another."""
+
+    name: str
+    table: JobTable
+    painter: Painter
+    places: Places
+    rhythm: Rhythm = Rhythm()
+    leaving: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Work until told to leave."""
+        turn = Turn(self.name)
+        while not self.leaving.is_set():
+            turn.loaded = self.painter.loaded
+            job = self.table.claim(turn) if self.has_room() else None
+            if job is None:
+                self.leaving.wait(self.rhythm.idle)
+            else:
+                self.carry_out(job)
+        self.table.release(self.name)
+
+    def has_room(self) -> bool:
+        """Whether there is disk enough to begin with another picture."""
+        self.places.data.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.places.data).free >= self.rhythm.reserve
+
+    def carry_out(self, job: Job) -> None:
+        """Paint a job and write down how it ended; leaving early, it is left as it is."""
+        try:
+            ending = self._painted(job)
+        except GessoError as error:
+            hint = f"; {error.hint}" if error.hint else ""
+            ending = Ending(State.FAILED, f"{error}{hint}")
+        except (OSError, ValueError, RuntimeError) as error:
+            # a fault of ours must not take the queue with it; what it was stands with the job
+            ending = Ending(State.FAILED, f"{type(error).__name__}: {error}")
+        if ending is not None:
+            self.table.finish(job.id, self.name, ending)
+        self.places.preview(job.id).unlink(missing_ok=True)
+
+    def _painted(self, job: Job) -> Ending | None:
+        """How it ended; None if it did not."""
+        log = _Log(self, job)
+        if len(job.pictures) >= job.request.count:
+            return Ending(State.DONE)
+        with closing(_generator(self.painter, job)) as happenings:
+            for event in happenings:
+                match event:
+                    case Advanced():
+                        log.advanced(event)
+                    case Drawn():
+                        log.drawn(event)
+                    case Noted(notes):
+                        log.notes = notes
+                if self.leaving.is_set():
+                    return None
+                if not self.table.wanted(job.id, self.name):
+                    return Ending(State.CANCELLED)
+        return Ending(State.DONE, notes=log.notes)
+
+
+def _generator(painter: Painter, job: Job) -> Generator[Happening]:
+    yield from painter.paint(job)
+
+
+@dataclass
+class _Log:
+    """Writes down how one job stands, not more often than anyone looks."""
+
+    worker: Worker
+    job: Job
+    notes: tuple[str, ...] = ()
+    told: float = 0.0
+    looked: float = field(default_factory=time.monotonic)
+    previews: int = field(init=False)
+    before: int = field(init=False)
+    painted: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.previews = self.job.preview
+        self.painted = len(self.job.pictures)
+        self.before = self.job.total * self.painted // self.job.request.count
+
+    def advanced(self, event: Advanced) -> None:
+        now = time.monotonic()
+        if now - self.looked >= self.worker.rhythm.preview:
+            self._look(event)
+            self.looked = time.monotonic()
+        elif now - self.told < self.worker.rhythm.progress:
+            return
+        self.told = now
+        self.worker.table.stepped(self.job.id, self.worker.name, self.before + event.done, self.previews)
+
+    def drawn(self, event: Drawn) -> None:
+        file = _flushed(event.save(self.worker.places.folder(self.job.id) / f"{self.painted}.png"))
+        picture = Picture(
+            file=file.name, seed=event.request.seed or 0, prompt=event.request.prompt, size=event.size
+        )
+        self.worker.table.painted(self.job.id, self.worker.name, picture)
+        self.painted += 1
+
+    def _look(self, event: Advanced) -> None:
+        path = self.worker.places.preview(self.job.id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        event.preview().convert("RGB").save(part, "JPEG", quality=85)
+        part.replace(path)
+        self.previews += 1
+
+
+def main(post: Post) -> None:
+    """A worker process, from start to end."""
+    # torch is for those who paint: the server imports this module too
+    from gesso.workers.model_painter import ModelPainter
+
+    table = JobTable.at(post.address)
+    painter = ModelPainter(post.places, post.machine)
+    worker = Worker(post.name, table, painter, post.places, post.rhythm)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def leave(_signal: int, _frame: object) -> None:
+        worker.leaving.set()
+
+    signal.signal(signal.SIGTERM, leave)
+    threading.Thread(target=_orphaned, daemon=True).start()
+    with _heartbeat(table, post.name):
+        worker.run()
+
+
+def _orphaned() -> None:
+    """Whoever looks after this process is gone: so is it, and its jobs go to the next."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(4)
+
+
+@contextmanager
+def _heartbeat(table: JobTable, name: str) -> Generator[None]:
+    """Tell from time to time that the worker is at work, also in the middle of a long step."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(table.lease / 4):
+            table.renew(name)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _flushed(path: Path) -> Path:
+    """The file and its name, on the disk."""
+    for each in (path, path.parent):
+        handle = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            raise ResourceError(f"{path} must be a place to write to, however: {error.strerror}") from error
+        finally:
+            os.close(handle)
+    return path
