@@ -185,3 +185,14 @@ def test_switching_models_leaves_one_behind(file: Path, tmp_path: Path) -> None:
 
 def test_the_built_in_checkpoint_is_part_of_the_package() -> None:
     assert builtin().parent.parent.name == "gesso"
+
+
+def test_named_text_encoders_are_remembered_and_read_as_they_are(file: Path) -> None:
+    found = load(file, text_encoders=(file,), device="cpu", dtype="float32")
+    assert found.origins.texts == (file,)
+    assert found.identity.text[0].prefix == "cond_stage_model.transformer."
+
+
+def test_a_model_is_as_fine_as_its_decoder(model: Model) -> None:
+    assert model.factor == model.vae.factor == 8
+    assert model.encoder is model.decoder is model.vae

@@ -1,6 +1,6 @@
 """Model: a checkpoint's networks with their weights in, ready to paint."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from gesso.checkpoint.file import Checkpoint
 from gesso.denoiser import Denoiser
 from gesso.errors import Unsupported
-from gesso.families.assembly import Drawing, drawings, filled, noise_levels
+from gesso.families.assembly import Drawing, Named, drawings, filled, noise_levels
 from gesso.families.facts import Decision
+from gesso.families.family import LatentSpace
 from gesso.families.identify import Identity, identify
 from gesso.families.probe import probe_prediction
 from gesso.networks.autoencoder import Autoencoder
+from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from gesso.runtime.device import choose_device, choose_dtype
 from gesso.runtime.memory import memory_errors
 from gesso.sampling.prediction import PREDICTIONS
@@ -30,11 +32,13 @@ class Origins:
 
     Args:
         vae: the file its autoencoder came from, where that is another.
+        texts: the files its text encoders came from, where those are others.
         lender: the file that lent the parts the checkpoint lacks.
         ema: whether these are a training checkpoint's averaged weights.
     """
 
     vae: Path | None = None
+    texts: tuple[Path, ...] = ()
     lender: Path | None = None
     ema: bool = False
 
@@ -45,7 +49,8 @@ class Model:
 
     Args:
         identity: what the file is.
-        networks: "unet", "vae", and each text encoder by its part's name.
+        networks: "unet", "vae", and each text encoder by its part's name; of a tiny autoencoder "encoder" and
+            "decoder", which go before "vae"; "preview", a tiny decoder for unfinished pictures.
         denoiser: the UNet as an estimate of clean latents.
         device: where the weights are.
         dtype: what the networks compute in.
@@ -66,28 +71,53 @@ class Model:
     memory: int | None = None
 
     @property
+    def encoder(self) -> Autoencoder | TinyEncoder:
+        """What makes latents of pixels."""
+        return cast(Autoencoder | TinyEncoder, self.networks.get("encoder") or self.networks["vae"])
+
+    @property
+    def decoder(self) -> Autoencoder | TinyDecoder:
+        """What makes pixels of latents."""
+        return cast(Autoencoder | TinyDecoder, self.networks.get("decoder") or self.networks["vae"])
+
+    @property
     def vae(self) -> Autoencoder:
-        """The autoencoder."""
+        """The whole autoencoder, where there is one."""
         return cast(Autoencoder, self.networks["vae"])
+
+    @property
+    def factor(self) -> int:
+        """How many pixels wide one latent cell is."""
+        return self.decoder.factor
 
     @property
     def path(self) -> Path:
         """The checkpoint file."""
         return self.identity.checkpoint.path
 
-    def latents(self, unscaled: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The autoencoder's latents as the denoiser expects them."""
-        space = self.identity.facts.latent
-        if space.mean is None or space.std is None:
-            return unscaled * space.scale
-        return (unscaled - _channels(space.mean, unscaled)) / _channels(space.std, unscaled) * space.scale
+    def latents(self, encoded: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The encoder's latents as the denoiser expects them."""
+        return encoded if self.encoder.scaled else _scaled(encoded, self.identity.facts.latent)
 
     def unscaled(self, latents: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The denoiser's latents as the autoencoder expects them: the inverse of `latents`."""
-        space = self.identity.facts.latent
-        if space.mean is None or space.std is None:
-            return latents / space.scale
-        return latents / space.scale * _channels(space.std, latents) + _channels(space.mean, latents)
+        """The denoiser's latents as the decoder expects them."""
+        return latents if self.decoder.scaled else _unscaled(latents, self.identity.facts.latent)
+
+    def raw(self, encoded: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The encoder's latents as the family's own autoencoder would have given them."""
+        return _unscaled(encoded, self.identity.facts.latent) if self.encoder.scaled else encoded
+
+
+def _scaled(latents: Tensor, space: LatentSpace) -> Tensor:
+    if space.mean is None or space.std is None:
+        return latents * space.scale
+    return (latents - _channels(space.mean, latents)) / _channels(space.std, latents) * space.scale
+
+
+def _unscaled(latents: Tensor, space: LatentSpace) -> Tensor:
+    if space.mean is None or space.std is None:
+        return latents / space.scale
+    return latents / space.scale * _channels(space.std, latents) + _channels(space.mean, latents)
 
 
 def load(  # noqa: PLR0913 - the one door for users; each choice has its default
@@ -97,7 +127,9 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
     dtype: str = "auto",
     prediction: str | None = None,
     vae: Path | str | None = None,
+    text_encoders: Sequence[Path | str] = (),
     lender: Path | str | None = None,
+    previews: Path | str | None = None,
     ema: bool = False,
     weights: bool = True,
 ) -> Model:
@@ -109,8 +141,10 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
         dtype: "auto" (what the device does fast), "float32", "bfloat16", "float16".
         prediction: what the network predicts, where the file's own evidence must be overruled.
         vae: a file whose autoencoder is used instead. Unless given, a file beside the checkpoint that has its
-            name and ends in .vae.safetensors, .vae.pt or .vae.ckpt.
+            name and ends in .vae.safetensors, .vae.pt or .vae.ckpt. A tiny half replaces its half alone.
+        text_encoders: files whose text encoders are used instead, each with one or several.
         lender: a checkpoint of the same family that lends the parts this one lacks, as a UNet alone does.
+        previews: a tiny decoder that shows unfinished pictures.
         ema: use a training checkpoint's averaged weights.
         weights: False leaves the networks without memory: enough to plan with and to count what painting
             will cost.
@@ -120,7 +154,8 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
         Unsupported: the file is recognised, but gesso cannot paint with it.
         ResourceError: no such device, or not enough memory.
     """
-    identity, parts, origins = _drawn(Wanted(path, vae, lender, prediction, ema))
+    named = Named(_path(vae), tuple(map(Path, text_encoders)), _path(lender), _path(previews))
+    identity, parts, origins = _drawn(Path(path or builtin()), named, prediction, ema=ema)
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
     if not weights:
@@ -136,27 +171,21 @@ def builtin() -> Path:
     return Path(__file__).with_name("builtin") / "emoji.safetensors"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Which files and which of their weights."""
-
-    path: Path | str | None
-    vae: Path | str | None
-    lender: Path | str | None
-    prediction: str | None
-    ema: bool
-
-
-def _drawn(wanted: Wanted) -> tuple[Identity, dict[str, Drawing], Origins]:
-    path = Path(wanted.path or builtin())
-    identity = identify(Checkpoint.open(path), ema=wanted.ema, prediction=wanted.prediction)
+def _drawn(
+    path: Path, named: Named, prediction: str | None, *, ema: bool
+) -> tuple[Identity, dict[str, Drawing], Origins]:
+    identity = identify(Checkpoint.open(path), ema=ema, prediction=prediction)
     if identity.variant.unsupported:
         raise Unsupported(
             f"{path.name} must be a model that paints from words, however: it is {identity.name}, and "
             f"{identity.variant.unsupported}"
         )
-    origins = Origins(Path(wanted.vae) if wanted.vae else _beside(path), _path(wanted.lender), wanted.ema)
-    return identity, drawings(identity, vae=origins.vae, lender=origins.lender), origins
+    named = replace(named, vae=named.vae or _beside(path))
+    parts = drawings(identity, named)
+    # an encoder from another file may be laid out and read otherwise
+    text = tuple(parts[each.name].text or each for each in identity.text)
+    origins = Origins(named.vae, named.texts, named.lender, ema)
+    return replace(identity, text=text), parts, origins
 
 
 def _path(name: Path | str | None) -> Path | None:

@@ -76,3 +76,9 @@ def test_a_broken_part_is_named(tmp_path: Path) -> None:
     (tmp_path / "unet" / "model.safetensors").write_bytes(b"")
     with pytest.raises(BrokenFile, match=r"unet.model\.safetensors: .* empty"):
         Checkpoint.open(tmp_path)
+
+
+def test_a_folder_of_one_part(tmp_path: Path) -> None:
+    put(tmp_path / "model-00001-of-00002.safetensors", a=1)
+    put(tmp_path / "model-00002-of-00002.safetensors", b=1)
+    assert set(Checkpoint.open(tmp_path).shapes) == {"a", "b"}

@@ -6,7 +6,12 @@ from gesso.checkpoint.layouts import original
 from gesso.checkpoint.rename import autoencoder_names, inverse, renamed, unet_names_of_original
 from gesso.checkpoint.shapes import Shapes
 from gesso.errors import TensorMismatch
-from gesso.families.autoencoder_plan import AutoencoderPlan, autoencoder_shapes
+from gesso.families.autoencoder_plan import (
+    AutoencoderPlan,
+    autoencoder_shapes,
+    tiny_decoder_shapes,
+    tiny_encoder_shapes,
+)
 from gesso.families.blueprint import SD1, SD2, SDXL, SDXL_REFINER, CheckpointPlan, checkpoint_shapes
 from gesso.families.text_plan import ClipPlan, clip_shapes
 from gesso.families.unet_plan import unet_shapes
@@ -138,3 +143,23 @@ def test_a_view_copies_nothing() -> None:
     assert {entry.start for entry in view.header.entries.values()} == {
         entry.start for entry in checkpoint.header.entries.values()
     }
+
+
+@pytest.mark.parametrize("prefix", ["", "vae.", "first_stage_model."])
+def test_tiny_autoencoders_in_diffusers_naming(prefix: str) -> None:
+    """Its decoder's numbers begin at the first convolution, the published file's at a clamp before it."""
+    out, into = tiny_decoder_shapes(), tiny_encoder_shapes()
+    shifted = {f"{int(n.partition('.')[0]) - 1}.{n.partition('.')[2]}": size for n, size in out.items()}
+    theirs = prefixed(f"{prefix}decoder.layers.", shifted) | prefixed(f"{prefix}encoder.layers.", into)
+    wanted = prefixed("taesd_decoder.", out) | prefixed("taesd_encoder.", into)
+    assert seen(theirs | {"other.x": (1,)}) == (
+        wanted | {"other.x": (1,)},
+        ["tiny autoencoder in diffusers' naming"],
+    )
+    assert seen(wanted) == (wanted, [])
+
+
+def test_tiny_halves_alone_are_told_by_their_first_layers() -> None:
+    for half, shapes in (("decoder", tiny_decoder_shapes()), ("encoder", tiny_encoder_shapes())):
+        found = prefixed(f"taesd_{half}.", shapes)
+        assert seen(shapes | {"x": (1,)}) == (found | {"x": (1,)}, [f"tiny {half} without a prefix"])

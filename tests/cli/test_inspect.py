@@ -6,6 +6,7 @@ import pytest
 
 from gesso.checkpoint.file import Checkpoint
 from gesso.cli.main import main
+from gesso.families.autoencoder_plan import tiny_decoder_shapes
 from gesso.families.blueprint import SD1, checkpoint_shapes
 from tests.headers import families, tiny, write_header
 
@@ -102,3 +103,12 @@ def test_an_adapter_is_held_against_a_model(tmp_path: Path, capsys: pytest.Captu
     assert main(["inspect", path, "--family", "sd1"]) == 3
     other = str(write_header(tmp_path / "b.safetensors", {"thing": (4, 4)}))
     assert main(["inspect", other]) == 3
+
+
+def test_a_file_of_one_part_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(write_header(tmp_path / "taesd_decoder.safetensors", tiny_decoder_shapes()))
+    assert main(["inspect", path]) == 0
+    assert "tiny decoder: 4 channels" in capsys.readouterr().out
+    assert main(["inspect", path, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["use"] == "--vae"
+    assert main(["inspect", path, "--family", "sd1"]) == 3

@@ -3,10 +3,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 from gesso.cli.main import main
+from gesso.families.autoencoder_plan import tiny_decoder_shapes
+from gesso.families.text_plan import ClipPlan, clip_shapes
 from gesso.generation.pictures import Texts, read_texts, write_picture
-from tests.models import save_model
+from tests.models import random_weights, save_model
 
 HERE = ("--device", "cpu", "--dtype", "float32")
 
@@ -77,3 +80,22 @@ def test_a_picture_without_a_record_is_refused(tmp_path: Path, capsys: pytest.Ca
     Image.new("RGB", (8, 8)).save(path)
     assert replay(path) == 2
     assert "must carry what gesso writes" in capsys.readouterr().err
+
+
+def test_files_of_single_parts_are_named_in_the_picture(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tiny decoder and a text encoder of their own: other pixels, and the same again from the picture."""
+    tiny, words = tmp_path / "taesd_decoder.safetensors", tmp_path / "clip_l.safetensors"
+    save_file(random_weights(tiny_decoder_shapes(8)), tiny)
+    save_file(random_weights(clip_shapes(ClipPlan(width=64, layers=3, vocabulary=1024)), 9), words)
+    pixels: set[bytes] = set()
+    for index, named in enumerate(((), ("--vae", str(tiny)), ("--text-encoders", str(words)))):
+        out = tmp_path / f"{index}.png"
+        told = ["generate", "-m", str(model), "a cat", "--seed", "3", "--steps", "1", "--out", str(out)]
+        assert main([*told, *HERE, *named]) == 0
+        pixels.add(Image.open(out).tobytes())
+        capsys.readouterr()
+        assert main(["replay", str(out), "--out", str(tmp_path / f"{index}-again.png")]) == 0
+        assert capsys.readouterr().out == "the same pixels\n"
+    assert len(pixels) == 3

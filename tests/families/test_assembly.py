@@ -7,8 +7,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gesso.checkpoint.file import Checkpoint
-from gesso.errors import DoesNotFit, TensorMismatch
-from gesso.families.assembly import drawings, filled, noise_levels
+from gesso.errors import CheckpointError, DoesNotFit, TensorMismatch
+from gesso.families.assembly import Named, drawings, filled, noise_levels
+from gesso.families.autoencoder_plan import tiny_decoder_shapes, tiny_encoder_shapes
 from gesso.families.blueprint import checkpoint_shapes
 from gesso.families.identify import identify
 from gesso.sampling.levels import ContinuousLevels, TrainedLevels
@@ -64,19 +65,19 @@ def test_a_file_without_an_autoencoder_says_how_to_go_on(tmp_path: Path) -> None
         drawings(identity)
     assert "autoencoder" in error.value.hint
     whole = save_model(tmp_path / "whole.safetensors", "sd1")
-    assert set(drawings(identity, vae=whole)) == {"unet", "vae", "text"}
+    assert set(drawings(identity, Named(vae=whole))) == {"unet", "vae", "text"}
 
 
 def test_a_unet_alone_borrows_what_it_lacks(tmp_path: Path) -> None:
     alone = {name.removeprefix(UNET): each for name, each in weights().items() if name.startswith(UNET)}
     identity = identify(Checkpoint.open(saved(tmp_path / "alone.safetensors", alone)))
     lender = save_model(tmp_path / "lender.safetensors", "sd1", seed=1)
-    parts = drawings(identity, lender=lender)
+    parts = drawings(identity, Named(lender=lender))
     assert parts["unet"].checkpoint.path.name == "alone.safetensors"
     assert parts["text"].checkpoint.path.name == parts["vae"].checkpoint.path.name == "lender.safetensors"
     stranger = save_model(tmp_path / "stranger.safetensors", "sdxl")
     with pytest.raises(DoesNotFit, match="must be of family sd1, however: it is sdxl"):
-        drawings(identity, lender=stranger)
+        drawings(identity, Named(lender=stranger))
 
 
 def test_scaled_8_bit_weights_are_multiplied_out(tmp_path: Path) -> None:
@@ -129,3 +130,55 @@ def test_a_continuous_range_is_the_files_own(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.safetensors", tensors)
     found = noise_levels(identify(Checkpoint.open(path)))
     assert isinstance(found, ContinuousLevels)
+
+
+def tiny_halves(width: int = 8, latents: int = 4) -> dict[str, Tensor]:
+    """A tiny autoencoder as diffusers keeps it."""
+    found = {f"encoder.layers.{n}": s for n, s in tiny_encoder_shapes(width, latents).items()}
+    for name, shape in tiny_decoder_shapes(width, latents).items():
+        number, _, end = name.partition(".")
+        found[f"decoder.layers.{int(number) - 1}.{end}"] = shape
+    return random_weights(found)
+
+
+def test_a_tiny_decoder_takes_one_half_s_place(tmp_path: Path) -> None:
+    identity = identify(Checkpoint.open(save_model(tmp_path / "x.safetensors", "sd1")))
+    decoder = random_weights(tiny_decoder_shapes(8))
+    parts = drawings(identity, Named(vae=saved(tmp_path / "taesd_decoder.safetensors", decoder)))
+    assert set(parts) == {"unet", "vae", "decoder", "text"}
+    found = filled(parts["decoder"], CPU, torch.float32).state_dict()
+    assert all(torch.equal(found[name], each) for name, each in decoder.items())
+
+
+def test_both_tiny_halves_take_the_whole_s_place(tmp_path: Path) -> None:
+    bare = {name: each for name, each in weights().items() if not name.startswith("first_stage_model.")}
+    tiny = saved(tmp_path / "taesd.safetensors", tiny_halves())
+    for tensors in (weights(), bare):
+        identity = identify(Checkpoint.open(saved(tmp_path / "x.safetensors", tensors)))
+        assert set(drawings(identity, Named(vae=tiny))) == {"unet", "encoder", "decoder", "text"}
+    # a checkpoint may carry them itself, as a diffusers folder does
+    own = saved(tmp_path / "own.safetensors", bare | {f"vae.{n}": t for n, t in tiny_halves().items()})
+    identity = identify(Checkpoint.open(own))
+    assert identity.missing == ()
+    assert set(drawings(identity)) == {"unet", "encoder", "decoder", "text"}
+
+
+def test_a_tiny_decoder_shows_unfinished_pictures(tmp_path: Path) -> None:
+    identity = identify(Checkpoint.open(save_model(tmp_path / "x.safetensors", "sd1")))
+    decoder = saved(tmp_path / "d.safetensors", random_weights(tiny_decoder_shapes(8)))
+    assert set(drawings(identity, Named(previews=decoder))) == {"unet", "vae", "preview", "text"}
+    encoder = saved(tmp_path / "e.safetensors", random_weights(tiny_encoder_shapes(8)))
+    with pytest.raises(CheckpointError, match="must hold a tiny decoder"):
+        drawings(identity, Named(previews=encoder))
+
+
+def test_a_file_of_pictures_has_no_tensor_of_no_part(tmp_path: Path) -> None:
+    identity = identify(Checkpoint.open(save_model(tmp_path / "x.safetensors", "sd1")))
+    with pytest.raises(CheckpointError, match="must hold an autoencoder"):
+        drawings(identity, Named(vae=saved(tmp_path / "a.safetensors", {"betas": torch.zeros(3)})))
+    strange = random_weights(tiny_decoder_shapes(8)) | {"mystery": torch.zeros(3)}
+    with pytest.raises(TensorMismatch, match="1 do not, such as mystery"):
+        drawings(identity, Named(vae=saved(tmp_path / "b.safetensors", strange)))
+    other = saved(tmp_path / "c.safetensors", random_weights(tiny_decoder_shapes(8, latents=16)))
+    with pytest.raises(DoesNotFit, match="must have the 4 channels of sd1, however: it has 16"):
+        drawings(identity, Named(vae=other))

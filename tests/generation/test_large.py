@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from gesso.families.autoencoder_plan import tiny_decoder_shapes
 from gesso.generation.large import encode, room
 from gesso.generation.latents import decoded, encoded
 from gesso.model import Model, load
@@ -17,7 +18,8 @@ from gesso.networks.banded import (
     whole_decode,
     whole_encode,
 )
-from tests.models import PLANS, save_model
+from gesso.networks.tiny_autoencoder import TinyDecoder
+from tests.models import PLANS, random_weights, save_model
 
 
 @pytest.fixture(scope="module", params=["sd1", "sdxl"])
@@ -69,3 +71,18 @@ def test_nine_rounds_in_bands_do_not_drift_from_nine_as_a_whole() -> None:
             whole = vae.decode(vae.encode(whole).mean).clamp(-1, 1)
             banded = banded_decode(vae, banded_encode(vae, banded, 2**21).mean, 2**21).clamp(-1, 1)
     assert float((whole - banded).abs().max()) < 1 / 255
+
+
+def test_a_tiny_decoder_works_in_bands_too(model: Model) -> None:
+    shapes = tiny_decoder_shapes(8)
+    tiny = TinyDecoder(shapes)
+    tiny.load_state_dict(random_weights(shapes))
+    small = replace(model, networks={**model.networks, "decoder": tiny})
+    latents = torch.randn(1, 4, 60, 4, generator=torch.Generator().manual_seed(0))
+    tight = replace(small, memory=weights(small) + tiny.whole_bytes(latents) * 9 // 10)
+    with torch.inference_mode():
+        plain, none = decoded(small, latents)
+        banded, notes = decoded(tight, latents)
+    assert none == ()
+    assert "bands" in notes[0]
+    assert np.abs(np.asarray(plain).astype(int) - np.asarray(banded).astype(int)).max() <= 1

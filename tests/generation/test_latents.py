@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image
 from torch import nn
 
 from gesso.errors import RequestError
+from gesso.families.autoencoder_plan import tiny_decoder_shapes, tiny_encoder_shapes
 from gesso.generation.latents import (
     as_image,
     as_pixels,
@@ -17,7 +19,8 @@ from gesso.generation.latents import (
     widened,
 )
 from gesso.model import Model, load
-from tests.models import save_model
+from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
+from tests.models import random_weights, save_model
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,37 @@ def test_a_widened_network_comes_back_to_the_bit() -> None:
         assert network.weight.dtype == torch.float32
         raise KeyError
     assert torch.equal(network.weight, before)
+
+
+@pytest.fixture
+def tiny(model: Model) -> Model:
+    """The same model with tiny halves."""
+    into, out = tiny_encoder_shapes(8), tiny_decoder_shapes(8)
+    encoder, decoder = TinyEncoder(into), TinyDecoder(out)
+    encoder.load_state_dict(random_weights(into))
+    decoder.load_state_dict(random_weights(out))
+    return replace(model, networks={**model.networks, "encoder": encoder, "decoder": decoder})
+
+
+def test_tiny_halves_take_and_give_latents_as_the_denoiser_has_them(model: Model, tiny: Model) -> None:
+    scale = model.identity.facts.latent.scale
+    pixels = torch.rand(1, 3, 32, 32) * 2 - 1
+    found = encoded(tiny, pixels)
+    assert torch.equal(tiny.latents(found), found)
+    assert torch.equal(tiny.unscaled(found), found)
+    torch.testing.assert_close(tiny.raw(found), found / scale)
+    # where only the decoder is tiny, the whole autoencoder's latents are scaled, and not unscaled
+    only = replace(model, networks={**model.networks, "decoder": tiny.networks["decoder"]})
+    told = encoded(only, pixels)
+    assert torch.equal(only.raw(told), told)
+    assert torch.equal(only.latents(told), told * scale)
+    assert torch.equal(only.unscaled(told), told)
+    assert decoded(only, found)[0].size == (32, 32)
+
+
+def test_a_tiny_decoder_previews_at_full_size(model: Model, tiny: Model) -> None:
+    latents = torch.randn(1, 4, 30, 60)
+    assert preview(model, latents).width < 300
+    assert preview(tiny, latents).size == (480, 240)
+    seen = replace(model, networks={**model.networks, "preview": tiny.networks["decoder"]})
+    assert preview(seen, latents).tobytes() == preview(tiny, latents).tobytes()

@@ -66,6 +66,7 @@ def test_the_record_names_weights_and_surroundings(tmp_path: Path):
         "family": "sd1",
         "prediction": "epsilon",
         "vae": None,
+        "text_encoders": [],
         "lender": None,
         "ema": False,
     }

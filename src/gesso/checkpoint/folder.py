@@ -17,7 +17,7 @@ PREDICTIONS = {"epsilon": "epsilon", "v_prediction": "v", "sample": "x0"}
 
 
 def read_folder(path: Path) -> tuple[Header, dict[Path, int]]:
-    """The headers of all parts as one, and the length of each file.
+    """The headers of all parts as one, or of the one part that the folder is, and the length of each file.
 
     Raises:
         CheckpointError: the folder has none of the parts.
@@ -30,9 +30,14 @@ def read_folder(path: Path) -> tuple[Header, dict[Path, int]]:
             header, sizes[file] = read_file(file)
             entries |= {f"{part}.{name}": entry for name, entry in header.entries.items()}
     if not entries:
+        # one part alone, perhaps in several files
+        for file in _files(path):
+            header, sizes[file] = read_file(file)
+            entries |= header.entries
+    if not entries:
         raise CheckpointError(
             f"{path}: a checkpoint must be a file or a diffusers folder, however: "
-            "this folder has no tensors under unet, vae or text_encoder"
+            "this folder has no tensors, nor any under unet, vae or text_encoder"
         )
     return Header("folder", entries, _metadata(path)), sizes
 

@@ -12,8 +12,11 @@ from gesso.checkpoint.rename import autoencoder_names, renamed, unet_names
 from gesso.checkpoint.shapes import Shapes
 from gesso.errors import TensorMismatch
 
-__all__ = ["original"]
+__all__ = ["TINY_DECODER", "TINY_ENCODER", "original"]
 
+TINY_DECODER = "taesd_decoder."
+"""Where a tiny decoder's tensors are, as ComfyUI keeps them; the published files have them under no name."""
+TINY_ENCODER = "taesd_encoder."
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 UNET_TOPS = ("input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out.")
@@ -52,6 +55,7 @@ def original(checkpoint: Checkpoint, *, ema: bool = False) -> tuple[Checkpoint, 
         _text_encoders,
         _unet_prefix,
         _diffusers_unet,
+        _tiny_autoencoder,
         _vae_prefix,
         _diffusers_vae,
         _turbo,
@@ -122,6 +126,28 @@ def _diffusers_unet(entries: Entries, notes: list[str]) -> Entries:
         return name if known is None else UNET + known
 
     return _moved(entries, new_name)
+
+
+def _tiny_autoencoder(entries: Entries, notes: list[str]) -> Entries:
+    """A tiny decoder or encoder, alone in its file or both in diffusers' naming."""
+    for prefix in (VAE, "vae.", ""):
+        if f"{prefix}decoder.layers.2.conv.0.weight" in entries:
+            notes.append("tiny autoencoder in diffusers' naming")
+            return _moved(entries, lambda name, prefix=prefix: _tiny_name(name, prefix))
+    for top, first, block in ((TINY_DECODER, "1.weight", "3.conv."), (TINY_ENCODER, "0.weight", "1.conv.")):
+        if first in entries and f"{block}0.weight" in entries:
+            notes.append(f"tiny {top.removeprefix('taesd_').removesuffix('.')} without a prefix")
+            return _moved(entries, lambda name, top=top: top + name if name[:1].isdecimal() else name)
+    return entries
+
+
+def _tiny_name(name: str, prefix: str) -> str:
+    """Diffusers numbers the decoder's layers from its first convolution, the original from a clamp before."""
+    half, _, rest = name.removeprefix(prefix).partition(".layers.")
+    number, _, end = rest.partition(".")
+    if not name.startswith(prefix) or half not in {"encoder", "decoder"} or not number.isdecimal():
+        return name
+    return f"{TINY_ENCODER}{rest}" if half == "encoder" else f"{TINY_DECODER}{int(number) + 1}.{end}"
 
 
 def _vae_prefix(entries: Entries, notes: list[str]) -> Entries:

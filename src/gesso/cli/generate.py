@@ -53,7 +53,9 @@ class Generate(Request):
     prediction: str | None = None
     """What the network predicts, where the file's own evidence must be overruled: epsilon, v, x0, edm."""
     vae: Path | None = None
-    """A file whose autoencoder is used instead."""
+    """A file whose autoencoder is used instead; a tiny decoder or encoder (TAESD) replaces one half."""
+    text_encoders: tuple[Path, ...] = ()
+    """Files whose text encoders are used instead, each with one or several."""
     lender: Path | None = None
     """A checkpoint of the same family that lends the parts this one lacks."""
     ema: CliImplicitFlag[bool] = False
@@ -124,6 +126,7 @@ class Generate(Request):
             dtype=self.dtype,
             prediction=self.prediction,
             vae=self.vae,
+            text_encoders=self.text_encoders,
             lender=self.lender,
             ema=self.ema,
             weights=weights,

@@ -10,6 +10,7 @@ from pydantic_settings import CliImplicitFlag, CliPositionalArg
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.hashes import by_name
 from gesso.errors import UnknownFamily
+from gesso.families.component import ComponentReport, component
 from gesso.families.identify import identify
 from gesso.families.report import Report, report
 
@@ -20,7 +21,7 @@ __all__ = ["Inspect"]
 
 
 class Inspect(BaseModel, use_attribute_docstrings=True):
-    """Say what a checkpoint or adapter file is, and why. Reads only its header."""
+    """Say what a checkpoint, an adapter or a part of a model is, and why. Reads only the header."""
 
     file: CliPositionalArg[Path]
     """The file."""
@@ -43,7 +44,7 @@ class Inspect(BaseModel, use_attribute_docstrings=True):
         try:
             identity = identify(file, ema=self.ema, prediction=self.prediction, wanted=self.family)
         except UnknownFamily:
-            if self.family is None and self._adapter(file):
+            if self.family is None and (self._adapter(file) or self._component(file)):
                 return
             raise
         found = report(identity)
@@ -62,5 +63,12 @@ class Inspect(BaseModel, use_attribute_docstrings=True):
         self._print(covered(file, None if model is None else Target.of_file(model)))
         return True
 
-    def _print(self, found: "Report | Coverage") -> None:
+    def _component(self, file: Checkpoint) -> bool:
+        """Print what parts a file holds, if it holds some."""
+        found = component(file)
+        if found is not None:
+            self._print(found)
+        return found is not None
+
+    def _print(self, found: "Report | Coverage | ComponentReport") -> None:
         sys.stdout.write((found.model_dump_json(indent=2) if self.json_output else found.text()) + "\n")

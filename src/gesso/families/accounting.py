@@ -25,6 +25,10 @@ IGNORED: tuple[tuple[str, str], ...] = (
         "unused projection",
     ),
     (r"(cond_stage_model|conditioner\.embedders\.\d)\.model\.(visual\.\S+|attn_mask)", "image encoder"),
+    (
+        r"(cond_stage_model|conditioner\.embedders\.\d)\.transformer\.(vision_model|visual_projection)\.\S+",
+        "image encoder",
+    ),
     (r"(embedding_manager|lora_te_text_model|control_model)\S*", "leftover of another program"),
     (r"(optimizer_states|optimizer|callbacks|lr_schedulers|hyper_parameters)\S*", "training state"),
     (r"(global_step|epoch|state)", "training state"),

@@ -1,7 +1,7 @@
 """Assembly: the networks a file calls for, built without memory and then filled tensor by tensor."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,19 +9,26 @@ import torch
 from torch import Tensor, nn
 
 from gesso.checkpoint.file import Checkpoint
-from gesso.checkpoint.layouts import original
+from gesso.checkpoint.layouts import TINY_DECODER, TINY_ENCODER, original
 from gesso.checkpoint.shapes import Shapes
-from gesso.errors import DoesNotFit, TensorMismatch
-from gesso.families.identify import Identity, identify
+from gesso.errors import CheckpointError, DoesNotFit, TensorMismatch
+from gesso.families.accounting import account
+from gesso.families.family import TextPart
+from gesso.families.identify import Identity, identify, parts_missing
+from gesso.families.towers import OTHER_PARTS, tower_homes
 from gesso.networks.autoencoder import Autoencoder
 from gesso.networks.clip_text import ClipText
 from gesso.networks.open_clip_text import OpenClipText
+from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from gesso.networks.unet import UNet
 from gesso.sampling.levels import ContinuousLevels, NoiseLevels, TrainedLevels
 
-__all__ = ["Drawing", "drawings", "filled", "must_match", "noise_levels"]
+__all__ = ["Drawing", "Named", "drawings", "filled", "must_match", "noise_levels"]
 
 VAE = "first_stage_model."
+WORDS = ("cond_stage_model.", "conditioner.", "embedder.")
+"""Where whole checkpoints keep what reads words and pictures."""
+HALVES = {"encoder": TinyEncoder, "decoder": TinyDecoder, "preview": TinyDecoder}
 SCALES = (".scale_weight", ".scale_input")
 """Beside 8-bit weights: what a weight is multiplied by, and what would scale 8-bit activations (not used).
 
@@ -39,43 +46,106 @@ class Drawing:
         network: on the meta device.
         tensors: name in the network → name in the file.
         scales: name in the network → name in the file of the number that its 8-bit weight is multiplied by.
+        text: how a text encoder is read.
     """
 
     network: nn.Module
     checkpoint: Checkpoint
     tensors: Mapping[str, str]
     scales: Mapping[str, str]
+    text: TextPart | None = None
 
 
-def drawings(
-    identity: Identity, *, vae: Path | None = None, lender: Path | None = None
-) -> dict[str, Drawing]:
-    """Every part of a model by its name: "unet", "vae", and the text encoders.
+@dataclass(frozen=True)
+class Named:
+    """Files that the user names for parts of a model.
 
     Args:
-        vae: a file whose autoencoder is taken instead.
-        lender: a file of the same family that lends the parts this one lacks.
+        vae: its autoencoder is taken instead; a tiny one's halves take the place of the halves.
+        texts: their text encoders are taken instead.
+        lender: a checkpoint of the same family that lends the parts that are nowhere else.
+        previews: a tiny decoder that shows unfinished pictures.
+    """
+
+    vae: Path | None = None
+    texts: tuple[Path, ...] = ()
+    lender: Path | None = None
+    previews: Path | None = None
+
+
+def drawings(identity: Identity, named: Named = Named()) -> dict[str, Drawing]:
+    """Every part of a model by its name: "unet", "vae", and the text encoders.
+
+    A tiny autoencoder's halves are "encoder" and "decoder", before "vae"; "preview" is a decoder too.
 
     Raises:
         TensorMismatch: a part is missing, a tensor belongs to none, or a network needs others than there are.
-        DoesNotFit: the lender is of another family.
+        DoesNotFit: the lender is of another family, or a named file's part does not fit.
     """
     _all_known(identity)
-    homes = dict.fromkeys((part for part, names in identity.account.used.items() if names), identity)
-    if lender is not None:
-        lent = _lent(identity, lender)
-        homes = {**dict.fromkeys((p for p, names in lent.account.used.items() if names), lent), **homes}
-    found = {
-        part: _drawing(part, home, home.checkpoint, home.prefixes[part], home.account.used[part])
-        for part, home in homes.items()
-    }
-    if vae is not None:
-        view, _ = original(Checkpoint.open(vae))
-        found["vae"] = _drawing(
-            "vae", identity, view, VAE, tuple(n for n in view.shapes if n.startswith(VAE))
-        )
+    lent = None if named.lender is None else _lent(identity, named.lender)
+    homes = _homes(lent) | _homes(identity) if lent is not None else _homes(identity)
+    homes |= tower_homes(identity, named.texts, lent)
+    if named.vae is not None:
+        homes = _without_autoencoder(homes, named.vae, identity)
+    if named.previews is not None:
+        homes["preview"] = _preview(identity, named.previews)
+    found = {part: _drawing(part, home) for part, home in homes.items()}
     _all_there(identity, found)
+    for part, drawing in found.items():
+        if isinstance(drawing.network, TinyEncoder | TinyDecoder):
+            _must_have_channels(part, drawing.network.channels, identity)
     return found
+
+
+def _must_have_channels(part: str, channels: int, identity: Identity) -> None:
+    if channels != identity.latent_channels:
+        raise DoesNotFit(
+            f"a tiny {part} must have the {identity.latent_channels} channels of {identity.name}, however: "
+            f"it has {channels}"
+        )
+
+
+def _homes(identity: Identity) -> dict[str, Identity]:
+    """The parts that a file carries."""
+    return {part: identity for part, names in identity.account.used.items() if names}
+
+
+def _without_autoencoder(
+    homes: Mapping[str, Identity], path: Path, identity: Identity
+) -> dict[str, Identity]:
+    """The same parts with another file's autoencoder, or the halves that it has of one."""
+    named = _homes(_pictures(identity, path))
+    if "vae" not in named and "encoder" not in named and "decoder" not in named:
+        raise CheckpointError(
+            f"{path} must hold an autoencoder, however: it has no tensor first_stage_model.* or "
+            f"{TINY_DECODER}*, nor one under another name of these"
+        )
+    whole = "vae" in named or {"encoder", "decoder"} <= named.keys()
+    dropped = {"vae", "encoder", "decoder"} if whole else set[str]()
+    return {part: home for part, home in homes.items() if part not in dropped} | named
+
+
+def _preview(identity: Identity, path: Path) -> Identity:
+    found = _homes(_pictures(identity, path)).get("decoder")
+    if found is None:
+        raise CheckpointError(f"{path} must hold a tiny decoder, however: it has no tensor {TINY_DECODER}*")
+    own = replace(found.account, used={"preview": found.account.used["decoder"]})
+    return replace(found, account=own)
+
+
+def _pictures(identity: Identity, path: Path) -> Identity:
+    """The identity as if its autoencoder were that of a file, which may hold other known parts too."""
+    view, _ = original(Checkpoint.open(path))
+    parts = {"vae": VAE, "encoder": TINY_ENCODER, "decoder": TINY_DECODER}
+    own = account(view.shapes, parts)
+    unknown = [name for name in own.unknown if not name.startswith((*OTHER_PARTS, *WORDS))]
+    if unknown:
+        raise TensorMismatch(
+            f"every tensor of {path.name} must belong to a part, however: {len(unknown)} do not, such as "
+            f"{', '.join(unknown[:5])}"
+        )
+    return replace(identity, checkpoint=view, account=own)
 
 
 def _all_known(identity: Identity) -> None:
@@ -98,9 +168,10 @@ def _lent(identity: Identity, lender: Path) -> Identity:
 
 
 def _all_there(identity: Identity, found: Mapping[str, Drawing]) -> None:
-    missing = [part for part in ("unet", "vae", *(text.name for text in identity.text)) if part not in found]
+    missing = parts_missing(identity.family, found)
     if missing:
         vae = "name a file for the autoencoder (vae), or " if "vae" in missing else ""
+        vae += "name files for the text encoders (text_encoders), or " if {*missing} - {"vae", "unet"} else ""
         raise TensorMismatch(
             f"{identity.checkpoint.path.name} must carry unet, vae and text encoder, however: it has no "
             f"{', no '.join(missing)}",
@@ -120,19 +191,19 @@ def filled(drawing: Drawing, device: torch.device, dtype: torch.dtype) -> nn.Mod
     return drawing.network.eval().requires_grad_(requires_grad=False)
 
 
-def _drawing(
-    part: str, identity: Identity, checkpoint: Checkpoint, prefix: str, names: tuple[str, ...]
-) -> Drawing:
-    tensors = {name.removeprefix(prefix): name for name in names}
+def _drawing(part: str, home: Identity) -> Drawing:
+    checkpoint, prefix = home.checkpoint, home.prefixes["decoder" if part == "preview" else part]
+    tensors = {name.removeprefix(prefix): name for name in home.account.used[part]}
     scales = {own: tensors.pop(own) for own in list(tensors) if own.endswith(SCALES)}
     shapes = Shapes({own: checkpoint.shapes[name] for own, name in tensors.items()})
     with torch.device("meta"):
-        network = _built(part, identity, shapes)
+        network = _built(part, home, shapes)
     must_match(part, network, shapes)
     weights = {
         own.replace(SCALES[0], ".weight"): name for own, name in scales.items() if own.endswith(SCALES[0])
     }
-    return Drawing(network, checkpoint, tensors, weights)
+    text = next((each for each in home.text if each.name == part), None)
+    return Drawing(network, checkpoint, tensors, weights, text)
 
 
 def _built(part: str, identity: Identity, shapes: Shapes) -> nn.Module:
@@ -141,6 +212,8 @@ def _built(part: str, identity: Identity, shapes: Shapes) -> nn.Module:
         return UNet(shapes, facts.heads)
     if part == "vae":
         return Autoencoder(shapes)
+    if part in HALVES:
+        return HALVES[part](shapes)
     text = next(each for each in identity.text if each.name == part)
     # every published text encoder has 64 channels a head; a narrow one may state its number
     heads = facts.heads if facts.heads_by == "metadata" else _heads_of_64

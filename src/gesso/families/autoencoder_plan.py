@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gesso.families.layers import Tensors, weights
 
-__all__ = ["AutoencoderPlan", "autoencoder_shapes"]
+__all__ = ["AutoencoderPlan", "autoencoder_shapes", "tiny_decoder_shapes", "tiny_encoder_shapes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +99,52 @@ def picture_middle_tensors(name: str, width: int, *, attention: bool) -> Tensors
         for part in ("q", "k", "v", "proj_out"):
             yield from weights(f"{name}.attn_1.{part}", width, width, 1, 1)
     yield from picture_block_tensors(f"{name}.block_2", width, width)
+
+
+def tiny_decoder_shapes(
+    width: int = 64, latents: int = 4, blocks: tuple[int, ...] = (3, 3, 3, 1)
+) -> dict[str, tuple[int, ...]]:
+    """Every tensor of a tiny decoder, named as in its own file.
+
+    Args:
+        blocks: how many there are at each size, from the fewest pixels to the most.
+
+    Source: madebyollin/taesd, `taesd_decoder.safetensors`.
+    """
+    found = dict(weights("1", width, latents, 3, 3))
+    at = 3
+    for level, count in enumerate(blocks):
+        last = level + 1 == len(blocks)
+        for i in range(at, at + count):
+            found |= dict(tiny_block_tensors(f"{i}", width))
+        # a doubling has no tensors, but a number
+        at += count + (0 if last else 1)
+        found |= dict(weights(f"{at}", 3 if last else width, width, 3, 3, bias=last))
+        at += 1
+    return found
+
+
+def tiny_encoder_shapes(
+    width: int = 64, latents: int = 4, blocks: tuple[int, ...] = (1, 3, 3, 3)
+) -> dict[str, tuple[int, ...]]:
+    """Every tensor of a tiny encoder, named as in its own file.
+
+    Args:
+        blocks: how many there are at each size, from the most pixels to the fewest.
+
+    Source: madebyollin/taesd, `taesd_encoder.safetensors`.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    at = 0
+    for level, count in enumerate(blocks):
+        found |= dict(weights(f"{at}", width, width if level else 3, 3, 3, bias=not level))
+        for i in range(at + 1, at + 1 + count):
+            found |= dict(tiny_block_tensors(f"{i}", width))
+        at += 1 + count
+    return found | dict(weights(f"{at}", latents, width, 3, 3))
+
+
+def tiny_block_tensors(name: str, width: int) -> Tensors:
+    """One block of a tiny autoencoder."""
+    for place in (0, 2, 4):
+        yield from weights(f"{name}.conv.{place}", width, width, 3, 3)

@@ -1,10 +1,10 @@
 """Identify: from tensor names and shapes alone, what a file is, why, and what it is not."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from gesso.checkpoint.file import Checkpoint
-from gesso.checkpoint.layouts import original
+from gesso.checkpoint.layouts import TINY_DECODER, TINY_ENCODER, original
 from gesso.checkpoint.shapes import Shapes
 from gesso.errors import UnknownFamily
 from gesso.families.accounting import Account, account
@@ -13,7 +13,7 @@ from gesso.families.facts import Facts, resolve
 from gesso.families.family import Family, TextPart, Variant
 from gesso.families.signs import UNET, Sign
 
-__all__ = ["Identity", "identify"]
+__all__ = ["PROJECTIONS", "Identity", "identify", "located", "parts_missing"]
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,22 @@ class Identity:
         return None if shape is None else shape[1]
 
     @property
+    def context_width(self) -> int:
+        """Width of the words' features that the UNet reads."""
+        shapes = self.checkpoint.shapes
+        return next(shape for name, shape in shapes.items() if name.endswith(".attn2.to_k.weight"))[-1]
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Parts a picture needs that this file does not carry."""
-        names = ("unet", "vae", *(part.name for part in self.family.text))
-        return tuple(name for name in names if not self.account.used.get(name))
+        return parts_missing(self.family, {part for part, names in self.account.used.items() if names})
+
+
+def parts_missing(family: Family, there: Collection[str]) -> tuple[str, ...]:
+    """Parts a picture needs that are not there; two tiny halves make an autoencoder."""
+    names = ("unet", "vae", *(part.name for part in family.text))
+    halves = {"encoder", "decoder"} <= {*there}
+    return tuple(name for name in names if name not in there and not (name == "vae" and halves))
 
 
 def identify(
@@ -87,9 +99,9 @@ def identify(
     against = {family.name: family.contradictions(view.shapes) for family in FAMILIES}
     family = _choose(against, checkpoint, wanted)
     variant = _variant(family, view.shapes)
-    text = tuple(_located(part, view.shapes) for part in family.text)
+    text = tuple(located(part, view.shapes) for part in family.text)
     prefixes = part_prefixes(text)
-    pooled = [f"{prefixes[part.name]}{end}" for part in text if part.pooled for end in _PROJECTIONS]
+    pooled = [f"{prefixes[part.name]}{end}" for part in text if part.pooled for end in PROJECTIONS]
     edition = next((each.name for each in family.editions if _all_hold(each.signs, view.shapes)), "")
     return Identity(
         checkpoint=view,
@@ -105,12 +117,14 @@ def identify(
     )
 
 
-_PROJECTIONS = ("text_projection", "text_projection.weight")
+PROJECTIONS = ("text_projection", "text_projection.weight")
+"""Names of what makes one vector of a whole text, in both layouts."""
 
 
 def part_prefixes(text: tuple[TextPart, ...]) -> dict[str, str]:
     """Where each part's tensors are in a file of original names."""
-    return {"unet": UNET, "vae": "first_stage_model.", **{part.name: part.prefix for part in text}}
+    tiny = {"encoder": TINY_ENCODER, "decoder": TINY_DECODER}
+    return {"unet": UNET, "vae": "first_stage_model.", **tiny, **{part.name: part.prefix for part in text}}
 
 
 def _choose(against: Mapping[str, list[str]], checkpoint: Checkpoint, wanted: str | None) -> Family:
@@ -145,7 +159,7 @@ def _all_hold(signs: tuple[Sign, ...], shapes: Shapes) -> bool:
     return all(sign.contradiction(shapes) is None for sign in signs)
 
 
-def _located(part: TextPart, shapes: Shapes) -> TextPart:
+def located(part: TextPart, shapes: Shapes) -> TextPart:
     """The text part where this file has it: OpenCLIP's own layout (model.) or Hugging Face's (transformer.).
 
     Some exports cut the unused last block off: then the wanted state is the last one. Published OpenCLIP

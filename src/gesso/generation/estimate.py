@@ -65,7 +65,7 @@ def estimate(model: Model, request: Request) -> Estimate:
     whole = make_plan(model, request)
     step = _counted(model.denoiser.network, lambda: _one_step(model, whole))
     latents = _meta(model, 1, model.identity.latent_channels, *whole.latent)
-    decode = _counted(model.vae, lambda: model.vae.decode(latents))
+    decode = _counted(model.decoder, lambda: model.decoder.decode(latents))
     work = step.flop * whole.evaluations + decode.flop * whole.rounds
     numbers = sum(tensor.numel() for each in model.networks.values() for tensor in each.parameters())
     weights = numbers * model.dtype.itemsize

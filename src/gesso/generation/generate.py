@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from gesso.denoiser import Control
 from gesso.errors import NotFinite
@@ -65,8 +65,8 @@ def make_plan(model: Model, request: Request) -> Plan:
     """What the request comes to on this model."""
     named, seen = surveyed(named_regions(request))
     # the seed decides what choices in braces name
-    full = furnished(resolved(named, model.identity, model.vae.factor))
-    return plan(full, model.identity, model.denoiser.levels, model.vae.factor, seen)
+    full = furnished(resolved(named, model.identity, model.factor))
+    return plan(full, model.identity, model.denoiser.levels, model.factor, seen)
 
 
 @torch.inference_mode()
@@ -125,7 +125,7 @@ def _start(model: Model, request: Request, fitting: Fitting) -> Run:
     full = named_image_prompts(fitting.put(models, full, whole.sigmas))
     full = full.model_copy(update={"controls": tuple(each.use for each in opened_controls)})
     if full.seamless is not None:
-        for network in (each.networks[part] for each in models.values() for part in ("unet", "vae")):
+        for network in {each for model in models.values() for each in _painting(model)}:
             fitting.enter_context(seamless(network, full.seamless))
     whole = replace(whole, request=full)
     prompted = image_prompts(model, full, whole.sigmas)
@@ -139,6 +139,11 @@ def _start(model: Model, request: Request, fitting: Fitting) -> Run:
         pixels = as_pixels(open_image(str(full.source.image), full.size))
     _set(run, Scene(whole.latent, pixels), full.size, view(full.size))
     return run
+
+
+def _painting(model: Model) -> tuple[nn.Module, ...]:
+    """The networks whose maps are pictures."""
+    return model.denoiser.network, model.encoder, model.decoder
 
 
 def _set(run: Run, scene: Scene, size: tuple[int, int], seen: View) -> None:
@@ -179,7 +184,7 @@ def _edited(run: Run, picture: int, stages: tuple[Stage, ...]) -> Generator[Even
     """The source with every stage painted into it, each on what the one before left."""
     assert run.original is not None
     assert run.plan.request.source is not None
-    pixels, side = run.original.pixels, run.models["base"].vae.factor
+    pixels, side = run.original.pixels, run.models["base"].factor
     whole = (pixels.shape[1], pixels.shape[0])
     for turn, stage in enumerate(stages):
         canvas = prepared(pixels, stage, run.plan.request.source, run.original.mask)
@@ -246,7 +251,7 @@ def _first(run: Run, picture: int, noise: Noise) -> Latents:
     assert full.seed is not None
     latent = run.scene.latent
     if full.noise_size is not None:
-        latent = (full.noise_size[1] // base.vae.factor, full.noise_size[0] // base.vae.factor)
+        latent = (full.noise_size[1] // base.factor, full.noise_size[0] // base.factor)
     drawn = noise.draw()
     first = drawn if latent == run.scene.latent else _stream(run, full.seed + picture, base, latent).draw()
     if full.variation is not None:
@@ -282,7 +287,7 @@ def _held(run: Run, denoise: Denoise) -> Denoise:
 
 def _place(run: Run, model: Model) -> Place:
     """Where on the canvas this model's estimates are made and count."""
-    full, side = run.plan.request, model.vae.factor
+    full, side = run.plan.request, model.factor
     found = region_maps(full, run.scene.latent)
     maps = None if found is None else tuple(each.to(model.device) for each in found)
     if full.windows is None:

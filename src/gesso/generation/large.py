@@ -6,6 +6,7 @@ from torch import Tensor
 from gesso.model import Model
 from gesso.networks.autoencoder import Moments
 from gesso.networks.banded import banded_decode, banded_encode, whole_decode, whole_encode
+from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from gesso.runtime.memory import available, readable
 
 __all__ = ["decode", "encode", "room"]
@@ -17,7 +18,7 @@ CAUTION = 0.9
 def decode(
     model: Model, unscaled: Float[Tensor, "b c h w"], *, whole: bool = False
 ) -> tuple[Float[Tensor, "b p H W"], tuple[str, ...]]:
-    """Pixels of unscaled latents, and a note where they were decoded in bands.
+    """Pixels of latents as the decoder expects them, and a note where they were decoded in bands.
 
     Args:
         whole: never in bands, whatever it takes.
@@ -26,9 +27,12 @@ def decode(
         OutOfMemory: not even bands fit.
     """
     space = room(model)
-    if whole or space is None or whole_decode(model.vae, unscaled) <= space:
-        return model.vae.decode(unscaled), ()
-    pixels = banded_decode(model.vae, unscaled, space)
+    network = model.decoder
+    tiny = isinstance(network, TinyDecoder)
+    takes = network.whole_bytes(unscaled) if tiny else whole_decode(network, unscaled)
+    if whole or space is None or takes <= space:
+        return network.decode(unscaled), ()
+    pixels = network.banded(unscaled, space) if tiny else banded_decode(network, unscaled, space)
     return pixels, (f"decoded in bands, to take no more than {readable(space)}",)
 
 
@@ -38,10 +42,11 @@ def encode(model: Model, pixels: Float[Tensor, "b p H W"]) -> Moments:
     Raises:
         OutOfMemory: not even bands fit.
     """
-    space = room(model)
-    if space is None or whole_encode(model.vae, pixels) <= space:
-        return model.vae.encode(pixels)
-    return banded_encode(model.vae, pixels, space)
+    space, network = room(model), model.encoder
+    # a tiny encoder takes little; there is no encoding in bands for it
+    if isinstance(network, TinyEncoder) or space is None or whole_encode(network, pixels) <= space:
+        return network.encode(pixels)
+    return banded_encode(network, pixels, space)
 
 
 def room(model: Model) -> int | None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gesso.errors import NotFinite, RequestError
 from gesso.generation.large import decode, encode
 from gesso.model import Model
+from gesso.networks.tiny_autoencoder import TinyDecoder
 
 __all__ = [
     "Scene",
@@ -101,7 +102,7 @@ def decoded(
     pixels, notes = decode(model, unscaled.to(model.dtype), whole=whole)
     if torch.isfinite(pixels).all():
         return as_image(pixels), notes
-    with widened(model.vae):
+    with widened(model.decoder):
         pixels, notes = decode(model, unscaled.float(), whole=whole)
     if not torch.isfinite(pixels).all():
         raise NotFinite("decoded pixels must be finite, however: they overflow in float32 too")
@@ -120,11 +121,14 @@ def widened(network: nn.Module) -> Generator[None]:
 
 
 def preview(model: Model, latents: Float[Tensor, "1 c h w"]) -> Image.Image:
-    """A small picture of unfinished latents, at a small share of a step's cost."""
+    """A picture of unfinished latents, for a small share of a step's work; a tiny decoder's is not small."""
+    tiny = model.networks.get("preview") or model.networks.get("decoder")
+    if isinstance(tiny, TinyDecoder):
+        return as_image(tiny.decode(latents[:1].to(model.dtype)).nan_to_num())
     shrink = max(1.0, max(latents.shape[-2:]) / PREVIEW_CELLS)
     cells = [max(1, round(side / shrink)) for side in latents.shape[-2:]]
     small = torch.nn.functional.interpolate(latents[:1], cells, mode="area")
-    return as_image(model.vae.decode(model.unscaled(small).to(model.dtype)).nan_to_num())
+    return as_image(model.decoder.decode(model.unscaled(small).to(model.dtype)).nan_to_num())
 
 
 def beside(model: Model, scene: Scene) -> Float[Tensor, "1 c h w"] | None:
@@ -136,12 +140,12 @@ def beside(model: Model, scene: Scene) -> Float[Tensor, "1 c h w"] | None:
     Source: CompVis-layout inpainting (1 + 4 channels); Brooks et al. 2022, arXiv:2211.09800, section 3.2.
     """
     if model.identity.variant.name == "inpainting":
-        mask, kept = _masked(scene, model.vae.factor)
+        mask, kept = _masked(scene, model.factor)
         return torch.cat([mask.to(model.device), model.latents(encoded(model, kept))], dim=1)
     if model.identity.variant.name == "instruct":
         channels = 4
         blank = torch.zeros((1, channels, *scene.latent), device=model.device)
-        return blank if scene.pixels is None else encoded(model, scene.pixels)
+        return blank if scene.pixels is None else model.raw(encoded(model, scene.pixels))
     return None
 
 

@@ -42,6 +42,7 @@ def recalled(picture: Path, model: Path | None = None) -> tuple[Model, Request]:
         dtype=environment["dtype"],
         prediction=origin["prediction"],
         vae=origin.get("vae"),
+        text_encoders=origin.get("text_encoders", ()),
         lender=origin.get("lender"),
         ema=origin.get("ema", False),
     )

@@ -107,6 +107,7 @@ def record(request: BaseModel, origin: Origin) -> dict[str, Any]:
             "family": origin.family,
             "prediction": origin.prediction,
             "vae": origin.others.vae.as_posix() if origin.others.vae else None,
+            "text_encoders": [path.as_posix() for path in origin.others.texts],
             "lender": origin.others.lender.as_posix() if origin.others.lender else None,
             "ema": origin.others.ema,
         },

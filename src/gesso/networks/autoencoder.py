@@ -188,6 +188,9 @@ class Autoencoder(nn.Module):
         shapes: names and sizes relative to the network (`encoder.conv_in.weight`, ...).
     """
 
+    scaled = False
+    """Its latents are scaled before the denoiser gets them."""
+
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
         self.encoder = Encoder(under(shapes, "encoder."))
