@@ -45,17 +45,26 @@ def save(path: Path, tensors: Mapping[str, Tensor]) -> Path:
     return path
 
 
+LITE_SIDES = {8: (4, 2), 16: (4, 4), 32: (4, 2, 4), 64: (4, 4, 4)}
+"""Sides of the convolutions that read the picture, by pixels a cell."""
+
+
 def lite_shapes(
-    layers: Mapping[str, tuple[int, ...]], width: int = 6, inner: int = 4
+    layers: Mapping[str, tuple[int, ...]], cell: int = 16, width: int = 6, inner: int = 4
 ) -> dict[str, tuple[int, ...]]:
-    """An LLLite's tensors for layers of a UNet: a depth of 1 for all."""
+    """An LLLite's tensors for layers of a UNet whose places have so many pixels along their side."""
     found: dict[str, tuple[int, ...]] = {}
     for name, size in layers.items():
         module = "lllite_unet_" + name.removesuffix(".weight").replace(".", "_")
         kernel = () if len(size) == 2 else (1, 1)
+        sides = LITE_SIDES[cell]
+        inputs = (3, *[width // 2] * (len(sides) - 1))
+        outputs = (*inputs[1:], width)
         sizes = {
-            "conditioning1.0": (width // 2, 3, 4, 4),
-            "conditioning1.2": (width, width // 2, 4, 4),
+            f"conditioning1.{2 * i}": (after, before, side, side)
+            for i, (before, after, side) in enumerate(zip(inputs, outputs, sides, strict=True))
+        }
+        sizes |= {
             "down.0": (inner, size[1], *kernel),
             "mid.0": (inner, inner + width, *kernel),
             "up.0": (size[1], inner, *kernel),

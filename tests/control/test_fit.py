@@ -6,7 +6,7 @@ import pytest
 
 from gesso.checkpoint.shapes import Shapes
 from gesso.control.base import Base
-from gesso.control.fit import adapter_places, check_adapter, check_control_net, check_lite
+from gesso.control.fit import adapter_places, check_adapter, check_control_net, check_lite, layer_cell
 from gesso.errors import DoesNotFit
 from gesso.families.blueprint import SD1, SD2, SDXL
 from gesso.families.unet_plan import UNetPlan, unet_shapes
@@ -14,6 +14,7 @@ from gesso.networks.control_net import control_net_shapes
 from tests.control.made import lite_shapes
 
 PATH = Path("c.safetensors")
+CELLS = (8, 16, 32, 64)
 
 
 def base_of(plan: UNetPlan, name: str = "the model") -> Base:
@@ -27,13 +28,17 @@ def test_features_go_where_the_published_code_puts_them(plan: UNetPlan, places: 
     assert adapter_places(base_of(plan)) == places
 
 
-@pytest.mark.parametrize("plan", [SD1.unet, SD2.unet, SDXL.unet])
-def test_its_own_fits(plan: UNetPlan) -> None:
+@pytest.mark.parametrize(
+    ("plan", "cells"), [(SD1.unet, CELLS), (SD2.unet, CELLS), (SDXL.unet, (16, 16, 32, 32))]
+)
+def test_its_own_fits(plan: UNetPlan, cells: tuple[int, ...]) -> None:
     base = base_of(plan)
     check_control_net(PATH, control_net_shapes(base.unet), base)
-    check_adapter(PATH, tuple(base.widths[place] for place in adapter_places(base)), base)
+    widths = [base.widths[place] for place in adapter_places(base)]
+    check_adapter(PATH, tuple(zip(widths, cells, strict=True)), base)
     layers = {name: size for name, size in base.unet.items() if name.endswith("attn1.to_q.weight")}
-    check_lite(PATH, lite_shapes(layers), base)
+    for name, size in layers.items():
+        check_lite(PATH, lite_shapes({name: size}, layer_cell(name, base)), base)
 
 
 @pytest.mark.parametrize(
@@ -64,17 +69,37 @@ def test_other_widths_and_depths_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("widths", "says"), [((320, 640, 640, 1280), "feature 2 has 640"), ((320, 640, 1280), "3 features")]
+    ("widths", "cells", "says"),
+    [
+        ((320, 640, 640, 1280), CELLS, "feature 2 has 640"),
+        ((320, 640, 1280), CELLS, "3 features"),
+        ((320, 640, 1280, 1280), (16, 16, 32, 32), "feature 0 has cells of 16 pixels, the model of 8 there"),
+    ],
 )
-def test_adapters_of_other_widths_are_refused(widths: tuple[int, ...], says: str) -> None:
+def test_adapters_of_other_sizes_are_refused(
+    widths: tuple[int, ...], cells: tuple[int, ...], says: str
+) -> None:
     with pytest.raises(DoesNotFit, match=says):
-        check_adapter(PATH, widths, base_of(SD1.unet))
+        check_adapter(PATH, tuple(zip(widths, cells, strict=False)), base_of(SD1.unet))
 
 
 def test_branches_without_a_layer_are_refused() -> None:
     base = base_of(SD1.unet)
-    with pytest.raises(DoesNotFit, match="lllite_unet_nowhere has no layer"):
-        check_lite(PATH, lite_shapes({"nowhere.weight": (8, 8)}), base)
+    with pytest.raises(DoesNotFit, match="lllite_unet_middle_block_nowhere has no layer"):
+        check_lite(PATH, lite_shapes({"middle_block.nowhere.weight": (8, 8)}), base)
     name = "input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight"
     with pytest.raises(DoesNotFit, match="reads 640 channels, the model has 320"):
         check_lite(PATH, lite_shapes({name: (640, 640)}), base)
+    below = "middle_block.1.transformer_blocks.0.attn1.to_q.weight"
+    found = {
+        key.replace("middle_block_1", "input_blocks_1_1"): size
+        for key, size in lite_shapes({below: (320, 320)}, 64).items()
+    }
+    with pytest.raises(DoesNotFit, match="has cells of 64 pixels, the model of 8 there"):
+        check_lite(PATH, found, base)
+
+
+def test_layers_on_the_way_up_have_the_size_of_their_block() -> None:
+    base = base_of(SD1.unet)
+    cells = [layer_cell(f"output_blocks.{i}.1.proj_in.weight", base) for i in range(12)]
+    assert cells == [64] * 3 + [32] * 3 + [16] * 3 + [8] * 3

@@ -70,7 +70,7 @@ def test_each_kind_has_its_guide(model: Model, tmp_path: Path) -> None:
     files = {
         NetGuide: save_net(tmp_path / "n.safetensors", "sd1"),
         AdapterGuide: save(tmp_path / "a.safetensors", random_weights(adapter_shapes((64, 128, 256, 256)))),
-        LiteGuide: save(tmp_path / "l.safetensors", random_weights(lite_shapes({name: (64, 64)}))),
+        LiteGuide: save(tmp_path / "l.safetensors", random_weights(lite_shapes({name: (64, 64)}, 8))),
     }
     for kind, path in files.items():
         guide = load_control(path, model, None)

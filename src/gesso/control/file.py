@@ -92,7 +92,7 @@ def open_control(path: Path, base: Base) -> ControlFile:
             what, network = "ControlNet-LLLite", LLLite(shapes)
         elif "conv_in.weight" in shapes or "body.0.in_conv.weight" in shapes:
             what, network = "T2I-Adapter", T2IAdapter(shapes)
-            check_adapter(path, network.widths, base)
+            check_adapter(path, tuple(zip(network.widths, network.cells, strict=True)), base)
         else:
             raise AdapterError(
                 f"{path} must be a control model, however: it has no tensors of one, but "

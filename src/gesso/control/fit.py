@@ -1,5 +1,7 @@
 """Whether a control model fits a model, from headers alone: the key that contradicts, and both sizes."""
 
+from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 
 from gesso.control.base import Base
@@ -7,7 +9,7 @@ from gesso.errors import DoesNotFit
 from gesso.networks.joints import check_descent
 from gesso.networks.structure import Shapes, channels, count
 
-__all__ = ["adapter_places", "check_adapter", "check_control_net", "check_lite"]
+__all__ = ["adapter_places", "check_adapter", "check_control_net", "check_lite", "layer_cell"]
 
 
 def check_control_net(path: Path, shapes: Shapes, base: Base) -> None:
@@ -36,19 +38,25 @@ def check_control_net(path: Path, shapes: Shapes, base: Base) -> None:
             raise _unfit(path, base, f"{place} adds {own} channels, the model has {wanted} there")
 
 
-def check_adapter(path: Path, widths: tuple[int, ...], base: Base) -> None:
-    """Refuse a T2I-Adapter whose features have no place of their width.
+def check_adapter(path: Path, features: Sequence[tuple[int, int]], base: Base) -> None:
+    """Refuse a T2I-Adapter whose features have no place of their width and size.
+
+    Args:
+        features: channels of each, and pixels along the side of its cells, of which the latents' have 8.
 
     Raises:
         DoesNotFit: names the first feature.
     """
     places = adapter_places(base)
-    for i, (width, place) in enumerate(zip(widths, places, strict=False)):
+    for i, ((width, cell), place) in enumerate(zip(features, places, strict=False)):
         wanted = base.widths[place]
         if width != wanted:
             raise _unfit(path, base, f"feature {i} has {width} channels, the model has {wanted} there")
-    if len(widths) != len(places):
-        raise _unfit(path, base, f"it has {len(widths)} features, the model has places for {len(places)}")
+        wanted = layer_cell(f"input_blocks.{place + 1}", base)
+        if cell != wanted:
+            raise _unfit(path, base, f"feature {i} has cells of {cell} pixels, the model of {wanted} there")
+    if len(features) != len(places):
+        raise _unfit(path, base, f"it has {len(features)} features, the model has places for {len(places)}")
 
 
 def adapter_places(base: Base) -> tuple[int, ...]:
@@ -73,13 +81,13 @@ def adapter_places(base: Base) -> tuple[int, ...]:
 
 
 def check_lite(path: Path, shapes: Shapes, base: Base) -> None:
-    """Refuse LLLite modules without a layer of their name and width.
+    """Refuse LLLite modules without a layer of their name, width and size.
 
     Raises:
         DoesNotFit: names the first module.
     """
     layers = {
-        name.removesuffix(".weight").replace(".", "_"): size
+        name.removesuffix(".weight").replace(".", "_"): (name, size)
         for name, size in base.unet.items()
         if name.endswith(".weight") and len(size) > 1
     }
@@ -87,11 +95,31 @@ def check_lite(path: Path, shapes: Shapes, base: Base) -> None:
         module, _, part = name.partition(".")
         if part != "down.0.weight":
             continue
-        wanted = layers.get(module.removeprefix("lllite_unet_"))
-        if wanted is None:
+        if module.removeprefix("lllite_unet_") not in layers:
             raise _unfit(path, base, f"{module} has no layer of that name in the model")
+        layer, wanted = layers[module.removeprefix("lllite_unet_")]
         if wanted[1] != size[1]:
             raise _unfit(path, base, f"{name} reads {size[1]} channels, the model has {wanted[1]} there")
+        reads = [key for key in shapes if key.startswith(f"{module}.conditioning1.")]
+        cell = prod(shapes[key][-1] for key in reads if key.endswith(".weight"))
+        if cell != layer_cell(layer, base):
+            says = f"{module} has cells of {cell} pixels, the model of {layer_cell(layer, base)} there"
+            raise _unfit(path, base, says)
+
+
+def layer_cell(name: str, base: Base) -> int:
+    """Pixels along the side of one place of a layer of the UNet, where a cell of the latents has 8."""
+    part, number, *_ = name.split(".")
+    halvings = [int(each.split(".")[1]) for each in base.unet if each.endswith(".0.op.weight")]
+    if part == "input_blocks":
+        return 8 * 2 ** sum(i < int(number) for i in halvings)
+    ups = [
+        int(each.split(".")[1])
+        for each in base.unet
+        if each.startswith("output_blocks.") and each.endswith(".conv.weight")
+    ]
+    done = sum(i < int(number) for i in ups) if part == "output_blocks" else 0
+    return 8 * 2 ** (len(halvings) - done)
 
 
 def _unfit(path: Path, base: Base, found: str) -> DoesNotFit:

@@ -78,6 +78,12 @@ class T2IAdapter(nn.Module):
         last = range(self.each - 1, len(blocks), self.each)
         self.widths = tuple(channels(shapes, f"body.{i}.{end}")[1] for i in last for end in ends)
 
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """Pixels along the side of a cell of each feature."""
+        halvings = HALVINGS[self.fold]
+        return tuple(self.fold * 2 ** sum(i <= size for i in halvings) for size in range(len(self.widths)))
+
     def forward(self, pixels: Float[Tensor, "b 3 H W"]) -> tuple[Float[Tensor, "b c h w"], ...]:
         """What is added at each size, the largest first.
 
