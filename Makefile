@@ -13,7 +13,7 @@ demo: .venv/.core  ## paint with the built-in checkpoint and print where
 	$(BIN)/gesso generate "three strawberries in the grass" --count 4 --seed 1 --out pictures
 
 test: .venv/.dev  ## everything that runs in minutes, without a GPU and without full-size files
-	$(BIN)/pytest -m "not weights and not gpu" --cov --cov-report=
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile -m "not weights and not gpu" --cov --cov-report=
 	$(BIN)/coverage report --skip-covered
 	$(BIN)/coverage report --skip-covered --show-missing --include=$(WHOLLY) --fail-under=100
 

@@ -27,7 +27,7 @@ BASE: Mapping[str, Any] = {
     "negative": "a dog",
     "seed": 3,
     "steps": 6,
-    "size": [64, 64],
+    "size": [128, 128],
     "sampler": "euler",
     "cfg": 3.0,
 }

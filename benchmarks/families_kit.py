@@ -69,9 +69,9 @@ def kit(name: str, path: Path | None, folder: Path) -> Kit:
 
 def _pictures(folder: Path) -> None:
     grain = np.random.default_rng(5).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    Image.fromarray(grain).resize((64, 64)).save(folder / "photo.png")
-    mask = Image.new("L", (64, 64))
-    ImageDraw.Draw(mask).rectangle((16, 16, 47, 47), fill=255)
+    Image.fromarray(grain).resize((128, 128)).save(folder / "photo.png")
+    mask = Image.new("L", (128, 128))
+    ImageDraw.Draw(mask).rectangle((32, 32, 95, 95), fill=255)
     mask.save(folder / "mask.png")
     Image.blend(Image.new("L", mask.size), mask, 0.5).save(folder / "grey.png")
 

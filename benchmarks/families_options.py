@@ -70,7 +70,7 @@ def _editing() -> Iterator[Option]:
             "source": {
                 "image": found.file("photo.png"),
                 "strength": 1.0,
-                "extend": {"right": 32, "overlap": 8},
+                "extend": {"right": 64, "overlap": 8},
             },
         },
     )
@@ -156,7 +156,6 @@ PROMPTS = {
     "BREAK": {"prompt": "a red BREAK cat"},
     "choices {a|b}": {"prompt": "a {blue|green} cat"},
     "negative": {"negative": "a bird"},
-    "clip skip": {"clip_skip": 3},
     "dialect comfy": {"prompt": "a (red:1.5) cat", "dialect": "comfy"},
     "dialect compel": {"prompt": "a red++ cat", "dialect": "compel"},
     "regions": {"regions": [{"prompt": "a dog", "box": [0.0, 0.0, 0.5, 1.0]}]},
@@ -178,12 +177,12 @@ GUIDANCE: dict[str, dict[str, Any]] = {
 NOISE: dict[str, dict[str, Any]] = {
     "CUDA's noise": {"noise": "cuda"},
     "variation of a seed": {"variation": {"seed": 9, "strength": 0.3}},
-    "noise of another size": {"noise_size": [48, 48]},
+    "noise of another size": {"noise_size": [96, 96]},
     "seamless": {"seamless": "both"},
 }
 SAMPLERS = (
     "euler_ancestral", "heun", "dpm_2", "dpm_2_ancestral", "lms", "dpmpp_2s_ancestral", "dpmpp_sde",
-    "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde", "ddim", "ddpm", "plms", "uni_pc", "deis", "ipndm", "lcm",
+    "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde", "ddpm", "plms", "uni_pc", "deis", "ipndm", "lcm",
     "tcd", "restart",
 )  # fmt: skip
 SCHEDULES = (
@@ -191,16 +190,19 @@ SCHEDULES = (
     "align_your_steps", "kl_optimal",
 )  # fmt: skip
 
-WIDE: dict[str, Any] = {"size": [128, 64]}
+WIDE: dict[str, Any] = {"size": [192, 128]}
 LIST: dict[str, Any] = {"sigmas": [9.0, 4.0, 2.0, 1.0, 0.5, 0.2, 0.0]}
 
 OPTIONS: tuple[Option, ...] = (
     *_same("The prompt", PROMPTS),
+    *_same("The prompt", {"clip skip": {"clip_skip": 2}}, lambda _: {"clip_skip": 1}),
     *_editing(),
     *_files(),
     *_same("Guidance", GUIDANCE),
     *_same("Noise and size", NOISE),
-    *_same("Noise and size", {"windows": {"windows": {"size": [64, 64], "overlap": 32}}}, lambda _: WIDE),
+    *_same("Noise and size", {"windows": {"windows": {"size": [128, 128], "overlap": 64}}}, lambda _: WIDE),
+    # without new noise, ddim is euler: the two are held against another
+    *_same("Samplers", {name: {"sampler": name} for name in ("euler", "ddim")}, lambda _: {"sampler": "lms"}),
     *_same("Samplers", {name: {"sampler": name} for name in SAMPLERS}),
     *_same("Schedules", {name: {"schedule": name, "sigmas": None} for name in SCHEDULES}, lambda _: LIST),
 )

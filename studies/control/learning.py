@@ -11,6 +11,7 @@ from torch import Tensor
 import gesso
 from gesso.networks.clip_text import ClipText
 from gesso.networks.unet import UNet
+from gesso.runtime.device import choose_dtype
 from gesso.training.objective import Noised, Objective
 from studies.control.pairs import Pairs
 from studies.emoji.data import tokens
@@ -43,6 +44,7 @@ class Learning:
         """The loss of a random batch of a size."""
         alphas = torch.tensor(LEVELS.alphas_cumprod, dtype=torch.float32)
         objective = Objective(alphas, "v")
+        half = choose_dtype("auto", torch.device("cpu")) == torch.bfloat16
 
         def drawn(generator: torch.Generator) -> Tensor:
             rows = torch.randint(len(self.pairs.latents), (size,), generator=generator)
@@ -50,7 +52,8 @@ class Learning:
             noise = torch.randn(latents.shape, generator=generator)
             t = torch.randint(len(alphas), (size,), generator=generator)
             context = self.told(rows, torch.rand(size, generator=generator) < SILENT)
-            return objective(lambda x, t: answer(x, t, context, rows), Noised(latents, noise, t))
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                return objective(lambda x, t: answer(x, t, context, rows).float(), Noised(latents, noise, t))
 
         return drawn
 

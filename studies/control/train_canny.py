@@ -15,7 +15,6 @@ from torch import Tensor
 from gesso.annotators.edges import canny
 from gesso.checkpoint.write import save
 from gesso.networks.control_net import ControlNet, grown
-from gesso.runtime.device import choose_dtype
 from gesso.training.compiled import compilable
 from gesso.training.loop import Run, stop_on_signals, train
 from gesso.training.settings import TrainingSettings
@@ -43,11 +42,9 @@ class Answer:
 
     def __call__(self, x: Tensor, t: Tensor, context: Tensor, rows: Tensor) -> Float[Tensor, "b c h w"]:
         """The noise or velocity."""
-        dtype = choose_dtype("auto", torch.device("cpu"))
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-            hint = self.network.input_hint_block(self.hints[rows].expand(-1, 3, -1, -1))
-            added = self.network(x, t, context, None, hint)
-            return self.learning.unet(x, t, context, additions=added).float()
+        hint = self.network.input_hint_block(self.hints[rows].expand(-1, 3, -1, -1))
+        added = self.network(x, t, context, None, hint)
+        return self.learning.unet(x, t, context, additions=added)
 
 
 def main() -> None:

@@ -71,8 +71,8 @@ def painted(work: Path, pictures: Path) -> Iterator[str]:
     masks(work)
     for number, section in enumerate(SECTIONS, 1):
         run(section, work)
-        shown = [Shown(work / file, label) for file, label in section.shown]
-        sheet(shown).save(pictures / f"{number:02}.png", optimize=True)
+        shown = [Shown(next(work.glob(pattern)), label) for pattern, label in section.shown]
+        sheet(shown, section.height).save(pictures / f"{number:02}.png", optimize=True)
         print(section.title, flush=True)
         yield text(section, number)
 

@@ -10,13 +10,15 @@ class Section:
     Args:
         text: what is to be seen.
         commands: as typed in a terminal, run in order.
-        shown: files that the commands leave, each with the words below it.
+        shown: files that the commands leave, each a pattern, with the words below it.
+        height: pixels of the tallest picture of the row.
     """
 
     title: str
     text: str
     commands: tuple[str, ...]
     shown: tuple[tuple[str, str], ...]
+    height: int = 192
 
 
 def painted(prompt: str, file: str, *options: str, seed: int = 1) -> str:
@@ -31,6 +33,9 @@ def edited(prompt: str, image: str, file: str, seed: int) -> str:
 
 STRENGTHS = ("0.3", "0.5", "0.7", "1.0")
 SHARES = ("0.0", "0.5", "0.7", "0.85", "1.0")
+
+WEIGHTS = ("0", "0.4", "0.7", "1.0", "1.3")
+EDGES = "--controls canny:edges.png"
 
 SECTIONS = (
     Section(
@@ -92,5 +97,41 @@ SECTIONS = (
             for share in SHARES
         ),
         tuple((f"dog-{share}.png", f"[cat:dog:{share}]") for share in SHARES),
+    ),
+    Section(
+        "Along the edges of a picture",
+        "The edges of the penguin, shown to the ControlNet that comes with gesso.",
+        (
+            "gesso annotate penguin.png --with canny --out edges.png",
+            painted("a penguin in the snow", "edged-penguin.png", EDGES, seed=9),
+            painted("an owl in the snow", "edged-owl.png", EDGES, seed=9),
+            painted("a duck on a green background", "edged-duck.png", EDGES, seed=9),
+        ),
+        (
+            ("penguin.png", "the picture"),
+            ("edges.png", "its edges"),
+            ("edged-penguin.png", "a penguin"),
+            ("edged-owl.png", "an owl"),
+            ("edged-duck.png", "a duck"),
+        ),
+    ),
+    Section(
+        "A style, more and more",
+        "The LoRA that comes with gesso, at five weights.",
+        tuple(
+            painted("a castle on the beach", f"ink-{weight}.png", f"--loras ink:{weight}")
+            for weight in WEIGHTS
+        ),
+        tuple((f"ink-{weight}.png", f"weight {weight}") for weight in WEIGHTS),
+    ),
+    Section(
+        "Every combination",
+        "One command paints the grid, with labels.",
+        (
+            'gesso grid "a cat in the snow" --x "prompt~cat=cat,fox,owl,penguin" --y "prompt~in the snow='
+            'in the snow,on the beach,at night" --seed 2 --out grid',
+        ),
+        (("grid/sheet-1-*.png", ""),),
+        height=480,
     ),
 )

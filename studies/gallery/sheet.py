@@ -5,7 +5,6 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-HEIGHT = 192  # pixels of the tallest picture on a sheet
 MARGIN, LABEL = 12, 26
 
 
@@ -17,10 +16,10 @@ class Shown:
     label: str
 
 
-def sheet(shown: list[Shown]) -> Image.Image:
-    """All in one row, enlarged alike."""
+def sheet(shown: list[Shown], height: int) -> Image.Image:
+    """All in one row, enlarged alike until the tallest has so many pixels."""
     pictures = [Image.open(each.file).convert("RGB") for each in shown]
-    scale = HEIGHT / max(picture.height for picture in pictures)
+    scale = height / max(picture.height for picture in pictures)
     large = [
         picture.resize(
             (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS
@@ -28,10 +27,10 @@ def sheet(shown: list[Shown]) -> Image.Image:
         for picture in pictures
     ]
     width = sum(picture.width + MARGIN for picture in large) + MARGIN
-    page = Image.new("RGB", (width, HEIGHT + LABEL + 2 * MARGIN), "white")
+    page = Image.new("RGB", (width, height + LABEL + 2 * MARGIN), "white")
     pen, font, left = ImageDraw.Draw(page), ImageFont.load_default(12), MARGIN
     for picture, each in zip(large, shown, strict=True):
         page.paste(picture, (left, MARGIN))
-        pen.text((left, MARGIN + HEIGHT + 6), each.label, fill="#444444", font=font)
+        pen.text((left, MARGIN + height + 6), each.label, fill="#444444", font=font)
         left += picture.width + MARGIN
     return page

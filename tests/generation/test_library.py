@@ -9,7 +9,7 @@ from gesso.adapters.site import Target
 from gesso.cli.main import main
 from gesso.errors import RequestError, UnknownName
 from gesso.generation.generate import make_plan, paint
-from gesso.generation.library import furnished, names
+from gesso.generation.library import furnished, names, placed
 from gesso.generation.result import read_request
 from gesso.model import Model, load
 from gesso.request import EmbeddingUse, LoraUse, Request
@@ -61,7 +61,7 @@ def test_a_tag_becomes_a_file_with_its_weights(tag: str, told: dict[str, object]
     wanted = LoraUse(file=library / "models/Lora/styles/Ink.safetensors", named=name).model_copy(update=told)
     assert found.loras == (wanted,)
     assert found.library is None
-    assert furnished(found) is found
+    assert furnished(found) == found
 
 
 @pytest.mark.parametrize(
@@ -156,3 +156,21 @@ def test_a_picture_is_painted_again_without_the_library(
     assert "the same pixels" in capsys.readouterr().out
     assert main(["generate", "<lora:Inn:1>", "-m", str(file), "--library", str(library)]) == 2
     assert "did you mean" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_looked_for_by_its_name(library: Path) -> None:
+    gone = Path("/elsewhere/loras/Ink.safetensors")
+    request = Request(loras=(LoraUse(file=gone), LoraUse(file=Path("nowhere.pt"))), library=library)
+    found, unknown = (use.file for use in furnished(request).loras)
+    assert found == library / "models/Lora/styles/Ink.safetensors"
+    assert unknown == Path("nowhere.pt")
+    here = LoraUse(file=library / "models/Lora/wash.safetensors")
+    assert placed(Request(loras=(here,))).loras == (here,)
+
+
+def test_files_that_come_with_gesso_are_found_by_name() -> None:
+    request = Request.model_validate({"controls": ["canny:edges.png:0.8"], "loras": ["ink:0.5"]})
+    found = placed(request)
+    assert found.controls[0].model.is_file()
+    assert found.controls[0].image == Path("edges.png")
+    assert found.loras[0].file.is_file()

@@ -21,7 +21,7 @@ from gesso.errors import AdapterError
 from gesso.families.identify import identify
 from gesso.generation.controlling import MARKED
 from gesso.generation.image_prompts import check_image_prompts
-from gesso.generation.library import furnished
+from gesso.generation.library import furnished, placed
 from gesso.generation.wording import spoken
 from gesso.model import Model, builtin
 from gesso.request import EmbeddingUse, LoraUse, Request
@@ -117,6 +117,7 @@ def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> No
     told = spoken(request)
     if (told.prompt, told.negative) == (request.prompt, request.negative):
         request = furnished(request)
+    request = placed(request)
     if not (request.loras or request.embeddings or request.image_prompts or request.controls):
         return
     identity = identify(Checkpoint.open(checkpoint or builtin()), ema=ema)

@@ -16,14 +16,16 @@ from gesso.conditioning.extras import find, named_files, weights
 from gesso.conditioning.prompt import Extra, Segment, walk
 from gesso.errors import RequestError, UnknownName
 from gesso.generation.wording import called, spoken
+from gesso.model import builtin
 from gesso.request import EmbeddingUse, LoraUse, Request
 
-__all__ = ["furnished", "names"]
+__all__ = ["furnished", "names", "placed"]
 
 FOLDERS: Mapping[str, tuple[str, ...]] = {
     "lora": ("lora", "loras", "lycoris"),
     "embedding": ("embedding", "embeddings"),
     "hypernet": ("hypernetwork", "hypernetworks"),
+    "control": ("control", "controls", "controlnet", "controlnets", "t2i_adapter"),
 }
 KINDS: Mapping[str, str] = {"lora": "lora", "lyco": "lora", "hypernet": "hypernet"}
 """What tags name → whose folders are looked in."""
@@ -40,15 +42,19 @@ def names(library: Path, kind: str) -> tuple[str, ...]:
 def furnished(request: Request) -> Request:
     """The request with a file for everything its prompt names; it needs no library any more.
 
+    An adapter or control model whose path is not there is looked for by the path's name: in the library, and
+    among the files that come with gesso.
+
     Raises:
         UnknownName: the library has no such file; says the closest.
         RequestError: there is no such library, pictures of one request name different files, or a tag asks
             for something unknown.
     """
+    if request.library is not None and not request.library.is_dir():
+        raise RequestError(f"the library must be a folder, however: {request.library}")
+    request = placed(request)
     if request.library is None:
         return request
-    if not request.library.is_dir():
-        raise RequestError(f"the library must be a folder, however: {request.library}")
     extras = _extras(request)
     known = {use.named for use in request.loras}
     fresh = [extra for extra in extras if called(extra) not in known]
@@ -59,6 +65,21 @@ def furnished(request: Request) -> Request:
         "loras": (*request.loras, *loras),
         "embeddings": (*request.embeddings, *words),
     }
+    return request.model_copy(update=update)
+
+
+def placed(request: Request) -> Request:
+    """The request with paths that are there, as far as names tell."""
+    where = [builtin().parent] if request.library is None else [request.library, builtin().parent]
+
+    def there(path: Path, *kinds: str) -> Path:
+        found = (find(path.stem, each) for kind in kinds for root in where for each in _folders(root, kind))
+        return path if path.exists() else next((each for each in found if each is not None), path)
+
+    loras = (use.model_copy(update={"file": there(use.file, "lora", "hypernet")}) for use in request.loras)
+    words = (use.model_copy(update={"file": there(use.file, "embedding")}) for use in request.embeddings)
+    controls = (use.model_copy(update={"model": there(use.model, "control")}) for use in request.controls)
+    update = {"loras": tuple(loras), "embeddings": tuple(words), "controls": tuple(controls)}
     return request.model_copy(update=update)
 
 
