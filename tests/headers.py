@@ -12,6 +12,7 @@ from gesso.families.blueprint import (
     SD1_INPAINTING,
     SD1_INSTRUCT,
     SD2,
+    SD2_DEPTH,
     SD2_INPAINTING,
     SDXL,
     SDXL_REFINER,
@@ -100,7 +101,7 @@ def families() -> dict[str, tuple[Shapes, str, str]]:
         "sd2": (sd2, "sd2", "v"),
         "sd2 inpainting": (checkpoint_shapes(SD2_INPAINTING), "sd2-inpainting", "v"),
         "sd2 depth": (
-            checkpoint_shapes(with_inputs(SD2, 5))
+            checkpoint_shapes(SD2_DEPTH)
             | {"depth_model.model.pretrained.act_postprocess3.0.project.0.bias": (768,)},
             "sd2-depth",
             "v",

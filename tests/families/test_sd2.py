@@ -1,8 +1,6 @@
-from dataclasses import replace
-
 import pytest
 
-from gesso.families.blueprint import SD2, SD2_INPAINTING, checkpoint_shapes
+from gesso.families.blueprint import SD2, SD2_DEPTH, SD2_INPAINTING, checkpoint_shapes
 from gesso.families.catalogue import FAMILIES
 from gesso.families.identify import identify
 from tests.files import table
@@ -32,10 +30,12 @@ def test_a_copy_that_lost_its_last_layer_is_read_at_its_last() -> None:
     assert whole.layer == -2
 
 
-def test_inpainting_paints_and_depth_says_why_not() -> None:
+def test_inpainting_paints_and_depth_needs_a_picture_of_it() -> None:
     assert identify(table(checkpoint_shapes(SD2_INPAINTING))).variant.unsupported == ""
-    depth = replace(SD2, unet=replace(SD2.unet, in_channels=5))
-    assert "depth map" in identify(table(checkpoint_shapes(depth))).variant.unsupported
+    estimator = {"depth_model.model.pretrained.act_postprocess3.0.project.0.bias": (768,)}
+    identity = identify(table(checkpoint_shapes(SD2_DEPTH) | estimator))
+    assert (identity.variant.unsupported, identity.variant.shown) == ("", "depth")
+    assert identity.account.unknown == ()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from gesso.conditioning.conditioning import Conditioning
 from gesso.conditioning.sizes import Sizes, size_vector
 from gesso.denoiser import Denoiser
 from gesso.generation.generate import paint
+from gesso.generation.latents import as_pixels, encoded
 from gesso.model import Model, load
 from gesso.request import MicroConditions, Request, Source
 from tests.models import save_model
@@ -144,13 +145,14 @@ def test_an_inpainting_model_without_a_mask_paints_everything(
 def test_an_instruct_model_sees_its_source_unscaled(
     models: dict[str, Model], heard: list[Conditioning], tmp_path: Path
 ) -> None:
-    blank = told(models["sd1-instruct"], heard, Request(prompt="a cat", cfg=1.0)).concat
     path = tmp_path / "photo.png"
     Image.new("RGB", (64, 64), "teal").save(path)
-    seen = told(
-        models["sd1-instruct"], heard, Request(prompt="a cat", cfg=1.0, source=Source(image=path))
-    ).concat
-    assert blank is not None
+    model, request = models["sd1-instruct"], Request(prompt="a cat", source=Source(image=path))
+    seen = told(model, heard, request.model_copy(update={"cfg": 1.0})).concat
     assert seen is not None
-    assert not blank.any()
-    assert seen.any()
+    assert torch.equal(seen, encoded(model, as_pixels(Image.open(path))))
+    guided = told(model, heard, request)
+    assert guided.roles == ("prompt", "negative", "blind")
+    assert guided.concat is not None
+    assert torch.equal(guided.concat, torch.cat([seen, seen, torch.zeros_like(seen)]))
+    assert torch.equal(guided.context[1], guided.context[2])

@@ -15,7 +15,7 @@ from gesso.request import Refiner, Request, Source
 from gesso.sampling.samplers import SAMPLERS
 from tests.models import save_model
 
-FAMILIES = ("sd1", "sd1-inpainting", "sd1-instruct", "sd2", "sdxl", "sdxl-refiner")
+FAMILIES = ("sd1", "sd1-inpainting", "sd2", "sdxl", "sdxl-refiner")
 
 
 @pytest.fixture(scope="module")

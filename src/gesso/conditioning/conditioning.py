@@ -10,8 +10,9 @@ from torch import Tensor
 
 __all__ = ["Conditioning", "Role", "cat"]
 
-Role = Literal["prompt", "negative", "neutral", "perturbed"]
-"""Whether a row is told what to paint, what to keep away from, nothing, or the prompt while disturbed."""
+Role = Literal["prompt", "negative", "neutral", "perturbed", "blind"]
+"""Whether a row is told what to paint, what to keep away from, nothing, the prompt while disturbed, or the
+negative without the picture to change."""
 
 
 @dataclass(frozen=True)

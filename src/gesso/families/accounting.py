@@ -29,6 +29,7 @@ IGNORED: tuple[tuple[str, str], ...] = (
         r"(cond_stage_model|conditioner\.embedders\.\d)\.transformer\.(vision_model|visual_projection)\.\S+",
         "image encoder",
     ),
+    (r"depth_model\.\S+", "depth estimator; the picture of depth is named instead"),
     (r"(embedding_manager|lora_te_text_model|control_model)\S*", "leftover of another program"),
     (r"(optimizer_states|optimizer|callbacks|lr_schedulers|hyper_parameters)\S*", "training state"),
     (r"(global_step|epoch|state)", "training state"),

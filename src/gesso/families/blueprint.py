@@ -19,6 +19,7 @@ __all__ = [
     "SD1_INPAINTING",
     "SD1_INSTRUCT",
     "SD2",
+    "SD2_DEPTH",
     "SD2_INPAINTING",
     "SDXL",
     "SDXL_REFINER",
@@ -83,6 +84,7 @@ SD2 = CheckpointPlan(
     (("cond_stage_model.model.", OpenClipPlan()),),
     schedule=True,
 )
+SD2_DEPTH = replace(SD2, unet=replace(SD2.unet, in_channels=5))
 SD2_INPAINTING = replace(SD2, unet=replace(SD2.unet, in_channels=9))
 BIG_G = OpenClipPlan(width=1280, layers=32, projection=1280)
 SDXL = CheckpointPlan(

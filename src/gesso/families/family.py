@@ -6,8 +6,10 @@ from typing import Literal
 from gesso.checkpoint.shapes import Shapes
 from gesso.families.signs import Sign
 
-__all__ = ["Defaults", "Family", "HeadRule", "LatentSpace", "PredictionName", "TextPart", "Variant"]
+__all__ = ["Defaults", "Family", "HeadRule", "LatentSpace", "PredictionName", "Shown", "TextPart", "Variant"]
 
+Shown = Literal["source", "depth", "image_prompts"]
+"""Fields of a request that a model may need."""
 PredictionName = Literal["epsilon", "v", "x0", "edm", "edm_v"]
 
 
@@ -79,11 +81,14 @@ class Variant:
 
     Args:
         unsupported: why gesso cannot paint with it yet, or empty.
+        shown: what it must be shown beside words: the picture to change, a picture of depth, or pictures as
+            prompts.
     """
 
     name: str
     signs: tuple[Sign, ...]
     unsupported: str = ""
+    shown: Shown | None = None
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ SD1 = Family(
     variants=(
         Variant("base", (inputs(4),)),
         Variant("inpainting", (inputs(9),)),
-        Variant("instruct", (inputs(8),)),
+        Variant("instruct", (inputs(8),), shown="source"),
     ),
     latent=_LATENT,
     heads=_HEADS,

@@ -21,7 +21,7 @@ SD2 = Family(
     variants=(
         Variant("base", (inputs(4),)),
         Variant("inpainting", (inputs(9),)),
-        Variant("depth", (inputs(5),), "it is told by a depth map, which gesso cannot make yet"),
+        Variant("depth", (inputs(5),), shown="depth"),
     ),
     latent=_LATENT,
     heads=_HEADS,

@@ -14,7 +14,7 @@ _HEADS = HeadRule(width=64)
 _CHANNELS = (
     Variant("base", (inputs(4),)),
     Variant("inpainting", (inputs(9),)),
-    Variant("instruct", (inputs(8),)),
+    Variant("instruct", (inputs(8),), shown="source"),
 )
 
 SDXL = Family(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from gesso.conditioning.conditioning import Conditioning, Role, cat
@@ -30,6 +31,7 @@ class Conditions:
         weights: of these estimates.
         negative: None where guidance is off, since it is then never asked for.
         neutral: what is told without any words, where guidance asks for it.
+        blind: the negative without the picture to change, where guidance asks for it.
     """
 
     until: int
@@ -37,6 +39,7 @@ class Conditions:
     weights: tuple[float, ...]
     negative: Conditioning | None
     neutral: Conditioning | None = None
+    blind: Conditioning | None = None
 
 
 def conditions(model: Model, request: Request, scene: Scene, steps: int) -> tuple[Conditions, ...]:
@@ -88,7 +91,13 @@ class _Encoder:
             return Conditions(until, positive, weights, None)
         negative = self._without(read[len(words)], said=bool(self.request.negative.strip()), role="negative")
         neutral = self._without(read[-1], said=False, role="neutral") if silent else None
-        return Conditions(until, positive, weights, negative, neutral)
+        return Conditions(until, positive, weights, negative, neutral, self._blind(negative))
+
+    def _blind(self, negative: Conditioning) -> Conditioning | None:
+        """The negative without the picture to change, where guidance tells them apart."""
+        if self.request.guidance.picture in {None, 1.0} or negative.concat is None:
+            return None
+        return replace(negative, concat=torch.zeros_like(negative.concat), roles=("blind",))
 
     def _without(self, encoded: Encoded, *, said: bool, role: Role) -> Conditioning:
         unsaid = self.model.identity.family.zero_empty and not said

@@ -12,7 +12,7 @@ from torch import Tensor
 from gesso.annotators.table import annotated
 from gesso.checkpoint.hashes import sha256
 from gesso.control.acting import Acting, Guide, Strength
-from gesso.control.hint import as_hint, as_region, fitted
+from gesso.control.hint import Fit, as_hint, as_region, fitted
 from gesso.control.load import load_control
 from gesso.errors import AdapterError, RequestError
 from gesso.generation.canvas import Box, Stage
@@ -60,9 +60,9 @@ class View:
     canvas: Size
     box: Box
 
-    def part(self, picture: Image.Image, size: Size, use: ControlUse) -> Image.Image:
+    def part(self, picture: Image.Image, size: Size, fit: Fit) -> Image.Image:
         """What a picture of the whole canvas shows of the part, at a size."""
-        whole = fitted(picture, self.canvas, use.resize)
+        whole = fitted(picture, self.canvas, fit)
         part = whole.crop((self.box.left, self.box.top, self.box.right, self.box.bottom))
         return part if part.size == size else part.resize(size, Image.Resampling.LANCZOS)
 
@@ -154,7 +154,7 @@ def _acting(each: OpenControl, guide: Guide, scene: Scene, seen: View, sigmas: S
     size = (scene.latent[1] * guide.scale, scene.latent[0] * guide.scale)
     region = None
     if each.region is not None:
-        region = as_region(seen.part(each.region.convert("L"), size, use))
+        region = as_region(seen.part(each.region.convert("L"), size, use.resize))
     strength = Strength(_layers(use, guide), region, pooled=bool(use.pooled))
     return Acting(
         guide,
@@ -187,7 +187,7 @@ def _levels(use: ControlUse, sigmas: Sigmas) -> tuple[float, float]:
 def _shown(each: OpenControl, scene: Scene, seen: View, size: Size) -> Float[Tensor, "1 3 H W"]:
     picture = each.picture
     if picture is not None:
-        picture = seen.part(picture.convert("RGB"), size, each.use)
+        picture = seen.part(picture.convert("RGB"), size, each.use.resize)
     elif scene.pixels is not None:
         picture = fitted(as_image(scene.pixels), size, "stretch")
     else:

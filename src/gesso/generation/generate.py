@@ -17,6 +17,7 @@ from gesso.errors import NotFinite
 from gesso.generation.canvas import Stage
 from gesso.generation.conditions import Conditions, conditions
 from gesso.generation.controlling import OpenControl, View, open_controls, set_to_work, view
+from gesso.generation.depth import depth_map, named_depth
 from gesso.generation.editing import Original, opened, prepared, surveyed
 from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
 from gesso.generation.fitting import Fitting
@@ -122,7 +123,7 @@ def _start(model: Model, request: Request, fitting: Fitting) -> Run:
         models["refiner"] = _refiner(full.refiner.model, model)
     # before adapters: what a control borrows of the UNet is the checkpoint's own
     opened_controls = open_controls(models, full.controls, fitting.notes)
-    full = named_image_prompts(fitting.put(models, full, whole.sigmas))
+    full = named_depth(named_image_prompts(fitting.put(models, full, whole.sigmas)))
     full = full.model_copy(update={"controls": tuple(each.use for each in opened_controls)})
     if full.seamless is not None:
         for network in {each for model in models.values() for each in _painting(model)}:
@@ -149,7 +150,9 @@ def _painting(model: Model) -> tuple[nn.Module, ...]:
 def _set(run: Run, scene: Scene, size: tuple[int, int], seen: View) -> None:
     """Put a scene before the models."""
     told = spoken(run.plan.request, run.picture).model_copy(update={"size": size})
-    base = run.models["base"]
+    base, depth = run.models["base"], run.plan.request.depth
+    if depth is not None:
+        scene = replace(scene, depth=depth_map(depth, seen, scene.latent))
     run.scene = scene
     steps = len(run.plan.sigmas) - 1
     run.conditions = {name: conditions(each, told, scene, steps) for name, each in run.models.items()}

@@ -13,6 +13,7 @@ from gesso.guidance.estimates import Asked, Estimator, Rule, guided, straight
 from gesso.guidance.free_u import FreeU
 from gesso.guidance.perpendicular import perpendicular
 from gesso.guidance.perturbed import Disturbed, identity, pushed, smoothed
+from gesso.guidance.pictured import pictured
 from gesso.guidance.projected import Projected
 from gesso.guidance.regions import Maps
 from gesso.guidance.rescaling import rescaling
@@ -65,7 +66,9 @@ def guide(denoiser: Denoiser, each: Pass, told: Sequence[Conditions], place: Pla
 
 def _span(estimator: Estimator, each: Pass, parts: tuple[Conditions, Place, Rule, Watched | None]) -> Denoise:
     told, place, rule, watched = parts
-    asked = Asked(told.positive, told.negative, told.weights, place.maps, told.neutral, each.disturbed)
+    asked = Asked(
+        told.positive, told.negative, told.weights, place.maps, told.neutral, told.blind, each.disturbed
+    )
     if watched is not None:
         without = told.positive.first(1) if told.negative is None else told.negative
         rule = sharpened(rule, each.shape.self_attention, estimator, without, watched)
@@ -79,6 +82,8 @@ def _rule(shape: GuidanceShape) -> Rule:
         rule = Projected(shape.projection.eta, shape.projection.norm, shape.projection.momentum)
     elif shape.perpendicular is not None:
         rule = perpendicular(shape.perpendicular)
+    if shape.picture is not None:
+        rule = pictured(rule, shape.picture)
     if shape.threshold is not None:
         rule = thresholded(rule, shape.threshold.mimic, shape.threshold.percentile)
     if shape.rescale:

@@ -40,12 +40,14 @@ class Scene:
         pixels: the picture it starts from, -1…1; None starts from noise alone.
         hole: how much of each pixel is painted anew, 0…1; None paints all of it.
         turn: which stretch of a picture's painting it is, from 0.
+        depth: how near things are at each latent cell, -1…1, for models that are told.
     """
 
     latent: tuple[int, int]
     pixels: Float[Tensor, "1 3 H W"] | None = None
     hole: Float[Tensor, "1 1 H W"] | None = None
     turn: int = 0
+    depth: Float[Tensor, "1 1 h w"] | None = None
 
     @property
     def cells(self) -> Float[Tensor, "1 1 h w"] | None:
@@ -135,18 +137,18 @@ def beside(model: Model, scene: Scene) -> Float[Tensor, "1 c h w"] | None:
     """What models with more than 4 input channels are shown beside the noisy latents.
 
     An inpainting model sees what is painted as 1 in a mask, and the latents of the picture with that part in
-    plain grey. An instruct model sees the picture's latents, unscaled, or zeros without one.
+    plain grey. An instruct model sees the picture's latents, unscaled; a depth model how near things are.
 
-    Source: CompVis-layout inpainting (1 + 4 channels); Brooks et al. 2022, arXiv:2211.09800, section 3.2.
+    Source: CompVis-layout inpainting (1 + 4 channels); Brooks et al. 2022, arXiv:2211.09800, section 3.2;
+    Stability-AI/stablediffusion, configs/stable-diffusion/v2-midas-inference.yaml.
     """
     if model.identity.variant.name == "inpainting":
         mask, kept = _masked(scene, model.factor)
         return torch.cat([mask.to(model.device), model.latents(encoded(model, kept))], dim=1)
-    if model.identity.variant.name == "instruct":
-        channels = 4
-        blank = torch.zeros((1, channels, *scene.latent), device=model.device)
-        return blank if scene.pixels is None else model.raw(encoded(model, scene.pixels))
-    return None
+    if model.identity.variant.shown == "source":
+        assert scene.pixels is not None, "the plan refuses a request without one"
+        return model.raw(encoded(model, scene.pixels))
+    return None if scene.depth is None else scene.depth.to(model.device)
 
 
 def _masked(scene: Scene, side: int) -> tuple[Float[Tensor, "1 1 h w"], Float[Tensor, "1 3 H W"]]:

@@ -9,6 +9,7 @@ from gesso.conditioning.dialects import dialect
 from gesso.errors import RequestError, Unsupported
 from gesso.families.identify import Identity
 from gesso.generation.canvas import Growth, Seen, Stage, border_stages, masked_stage
+from gesso.generation.showing import must_be_shown, picture_guidance
 from gesso.generation.wording import estimates, named_extras, spoken
 from gesso.guidance.scale import Scale, alternating, constant, manifold, within
 from gesso.request import GuidanceShape, Request
@@ -80,7 +81,8 @@ class Pass:
         apart = self.scale(sigma) != 1.0 or count > 1
         beside = (2 if self.shape.perpendicular is not None else 1) if apart else 0
         disturbed = self.disturbed is not None and self.disturbed[0] <= sigma <= self.disturbed[1]
-        return count + self.regions + beside + disturbed + (self.shape.self_attention > 0)
+        blind = apart and self.shape.picture not in {None, 1.0}
+        return count + self.regions + beside + blind + disturbed + (self.shape.self_attention > 0)
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ def resolved(request: Request, identity: Identity, factor: int) -> Request:
         "schedule": None if levels else request.schedule or defaults.schedule,
         "cfg": defaults.cfg if request.cfg is None else request.cfg,
         "emphasis": request.emphasis or dialect(request.dialect).emphasis,
+        "guidance": picture_guidance(request, identity),
     }
     name = request.sampler or defaults.sampler
     sampler(name, request.sampler_options)
@@ -196,6 +199,7 @@ def resolved(request: Request, identity: Identity, factor: int) -> Request:
 
 
 def _must_agree(request: Request, identity: Identity) -> None:
+    must_be_shown(request, identity)
     listed = len([sigma for sigma in request.sigmas or () if sigma > 0])
     # a resolved request states its steps, and must resolve to itself
     if listed and (request.schedule is not None or request.steps not in {None, listed}):

@@ -33,6 +33,7 @@ class Asked:
         weights: of the estimates that are added up as directions.
         maps: how much each estimate counts at each place, the base first; None without regions.
         neutral: what is told without any words, where a rule needs it.
+        blind: the negative without the picture to change, where a rule needs it.
         perturbed: noise levels, both included, between which the first estimate is also made with some
             attention disturbed; None for never.
     """
@@ -42,6 +43,7 @@ class Asked:
     weights: tuple[float, ...] = (1.0,)
     maps: Maps | None = None
     neutral: Conditioning | None = None
+    blind: Conditioning | None = None
     perturbed: tuple[float, float] | None = None
 
 
@@ -57,6 +59,7 @@ class Estimates:
         negative: with what to keep away from; the prompt's own where the level is not guided.
         neutral: without any words.
         perturbed: with the prompt and some attention disturbed.
+        blind: as the negative, but without the picture to change.
     """
 
     x: Latents
@@ -66,6 +69,7 @@ class Estimates:
     negative: Latents
     neutral: Latents | None = None
     perturbed: Latents | None = None
+    blind: Latents | None = None
 
 
 Rule = Callable[[Estimates], Latents]
@@ -124,8 +128,8 @@ def _told(asked: Asked, sigma: float, amount: float) -> dict[str, Conditioning]:
     told = {"prompt": asked.positive}
     if asked.negative is not None and (amount != 1.0 or asked.weights != (1.0,)):
         told["negative"] = asked.negative
-        if asked.neutral is not None:
-            told["neutral"] = asked.neutral
+        beside = {"neutral": asked.neutral, "blind": asked.blind}
+        told |= {role: each for role, each in beside.items() if each is not None}
     if asked.perturbed is not None and asked.perturbed[0] <= sigma <= asked.perturbed[1]:
         rows = len(asked.positive) // (len(asked.weights) + len(asked.maps or (0,)) - 1)
         told["perturbed"] = replace(asked.positive.first(rows), roles=("perturbed",) * rows)
@@ -147,4 +151,5 @@ def _said(
     if asked.maps is not None:
         prompt = merged([prompt, *regions], asked.maps)
     negative = others.get("negative", prompt)
-    return Estimates(x, sigma, amount, prompt, negative, others.get("neutral"), others.get("perturbed"))
+    further = {role: others.get(role) for role in ("neutral", "perturbed", "blind")}
+    return Estimates(x, sigma, amount, prompt, negative, **further)

@@ -10,7 +10,7 @@ from gesso.request.guidance import (
     Variation,
     Windows,
 )
-from gesso.request.parts import Interval, Part, PortablePath, Share, Size
+from gesso.request.parts import Interval, Part, PortablePath, Share, Shown, Size
 from gesso.request.request import (
     ControlUse,
     EmbeddingUse,
@@ -47,6 +47,7 @@ __all__ = [
     "Region",
     "Request",
     "Share",
+    "Shown",
     "Size",
     "Source",
     "Threshold",

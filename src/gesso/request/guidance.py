@@ -73,6 +73,8 @@ class GuidanceShape(Part):
     """CFG++ (Chung et al. 2024): cfg is then from 0 to 1; for samplers of one call a step."""
     alternate_below: float = Field(default=0.0, ge=0.0)
     """Below this noise level, guide at every other step only."""
+    picture: float | None = Field(default=None, ge=0.0)
+    """How far an instruct model follows the picture that it changes (Brooks et al. 2022); 1.5 is theirs."""
     projection: Projection | None = None
     """Adaptive projected guidance."""
     perpendicular: float | None = Field(default=None, ge=0.0)

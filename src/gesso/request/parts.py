@@ -1,11 +1,11 @@
 """What the parts of a request have in common: plain data, sizes and paths."""
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-__all__ = ["Interval", "Part", "PortablePath", "Share", "Size"]
+__all__ = ["Interval", "Part", "PortablePath", "Share", "Shown", "Size"]
 
 
 def _read_size(value: object) -> object:
@@ -31,6 +31,22 @@ class Part(BaseModel):
     """Plain data: frozen, and a misspelt field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Shown(Part):
+    """A picture that a model is shown beside words; also written as its path."""
+
+    image: PortablePath
+    """The picture file."""
+    sha256: str | None = None
+    """The file's hash; a file that differs is refused."""
+    resize: Literal["crop", "fill", "stretch"] = "crop"
+    """How a picture of another size is fitted: cut to the aspect, whole with a border, or stretched."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: object) -> object:
+        return {"image": value} if isinstance(value, str | Path) else value
 
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

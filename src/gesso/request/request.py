@@ -11,7 +11,7 @@ from typing import Annotated, Literal, cast
 from pydantic import BeforeValidator, Field, model_validator
 
 from gesso.request.guidance import GuidanceShape, Region, Variation, Windows
-from gesso.request.parts import Part, PortablePath, Share, Size
+from gesso.request.parts import Part, PortablePath, Share, Shown, Size
 
 __all__ = [
     "ControlUse",
@@ -368,6 +368,8 @@ class Request(Part):
     """Draw the first noise as for a picture of this size, put in the middle, to keep its composition."""
     source: Source | None = None
     """A picture to start from."""
+    depth: Shown | None = None
+    """A picture of depth, light is near, for a model that is told by one."""
     refiner: Refiner | None = None
     """A second model that takes over near the end."""
     loras: tuple[LoraUse, ...] = ()
