@@ -32,7 +32,7 @@ from gesso.sampling.noise import SeededNoise
 from gesso.sampling.prediction import PREDICTIONS
 from gesso.sampling.samplers import sampler
 
-__all__ = ["CASES", "gap"]
+__all__ = ["CASE", "PLAN", "TOLERANCE", "gap", "given", "ours", "pipeline", "told"]
 
 TOLERANCE = 1e-4
 STEPS, CFG, SCALE = 3, 5.0, 0.75
@@ -67,64 +67,70 @@ def scheduler() -> DDIMScheduler:
     return found
 
 
-def given() -> dict[str, Tensor]:
+def given(plan: CheckpointPlan = PLAN) -> dict[str, Tensor]:
     """What both sides start from."""
-    words = {name: numbers(name, (1, 7, PLAN.unet.context)) for name in ("prompt", "negative")}
+    words = {name: numbers(name, (1, 7, plan.unet.context)) for name in ("prompt", "negative")}
     return words | {"noise": numbers("noise", (1, 4, *CASE.latents))}
 
 
-def theirs(tensors: Mapping[str, Tensor], kind: Any, extra: Mapping[str, float]) -> Tensor:
-    """diffusers' final latents."""
-    config: dict[str, Any] = {**unet_config(CASE), "sample_size": 64, "attention_head_dim": 8}
+def pipeline(kind: Any, tensors: Mapping[str, Tensor], case: Case, **others: Any) -> Any:
+    """A pipeline of diffusers around a UNet, with words that are encoded already."""
+    config: dict[str, Any] = {**unet_config(case), "sample_size": 64, "attention_head_dim": 8}
+    config |= others.pop("unet", {})
     unet = filled(
         UNet2DConditionModel(**config),
         convert_ldm_unet_checkpoint(prefixed("model.diffusion_model.", tensors), config),
     )
-    pipe = kind(
-        vae=AutoencoderKL(**autoencoder_config(CASE)),
-        text_encoder=None,
-        tokenizer=None,
-        unet=unet,
-        scheduler=scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    vae = AutoencoderKL(**autoencoder_config(case))
+    pipe = kind(vae=vae, text_encoder=None, tokenizer=None, unet=unet, scheduler=scheduler(), **others)
     pipe.set_progress_bar_config(disable=True)
-    told = given()
-    height, width = CASE.latents
-    return pipe(
-        prompt_embeds=told["prompt"],
-        negative_prompt_embeds=told["negative"],
-        latents=told["noise"].clone(),
-        height=8 * height,
-        width=8 * width,
-        num_inference_steps=STEPS,
-        guidance_scale=CFG,
-        output_type="latent",
-        **extra,
-    ).images
+    return pipe
 
 
-def ours(tensors: Mapping[str, Tensor], shape: GuidanceShape) -> Tensor:
-    """gesso's, from the same noise: diffusers' latents are ours divided by √(1 + σ²)."""
-    unet = UNet(unet_shapes(PLAN.unet), CASE.unet_heads)
+def told(plan: CheckpointPlan = PLAN) -> dict[str, Any]:
+    """What every pipeline is told."""
+    start = given(plan)
+    return {
+        "prompt_embeds": start["prompt"],
+        "negative_prompt_embeds": start["negative"],
+        "num_inference_steps": STEPS,
+        "guidance_scale": CFG,
+        "output_type": "latent",
+    }
+
+
+def theirs(tensors: Mapping[str, Tensor], kind: Any, extra: Mapping[str, float]) -> Tensor:
+    """diffusers' final latents."""
+    unsafe = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    height, width = (8 * side for side in CASE.latents)
+    pipe = pipeline(kind, tensors, CASE, **unsafe)
+    return pipe(**told(), latents=given()["noise"].clone(), height=height, width=width, **extra).images
+
+
+def ours(
+    tensors: Mapping[str, Tensor],
+    shape: GuidanceShape,
+    rows: Conditions | None = None,
+    plan: CheckpointPlan = PLAN,
+) -> Tensor:
+    """gesso's, from the same noise: diffusers' latents are ours divided by √(1 + σ²).
+
+    Args:
+        rows: what the network is told; the words alone unless given.
+    """
+    unet = UNet(unet_shapes(plan.unet), CASE.unet_heads)
     unet.load_state_dict(dict(tensors))
     levels = TrainedLevels.scaled_linear()
     sigmas = (*(levels.sigmas[t] for t in scheduler().timesteps.tolist()), 0.0)
-    told = given()
-    rows = Conditions(
-        STEPS,
-        Conditioning(told["prompt"]),
-        (1.0,),
-        Conditioning(told["negative"], roles=("negative",)),
-    )
+    start = given(plan)
+    negative = Conditioning(start["negative"], roles=("negative",))
+    words = Conditions(STEPS, Conditioning(start["prompt"]), (1.0,), negative)
     disturbed = None if shape.perturbation is None else (0.0, float("inf"))
     each = Pass("base", sigmas, "euler", {}, CFG, shape, (0.0, float("inf")), disturbed, sigmas)
     denoiser = Denoiser(unet.eval(), PREDICTIONS["epsilon"], levels)
-    x = told["noise"] * (1.0 + sigmas[0] ** 2) ** 0.5
+    x = start["noise"] * (1.0 + sigmas[0] ** 2) ** 0.5
     noise = SeededNoise((0,), (4, *CASE.latents), sigmas)
-    for step in sampler("euler", {})(guide(denoiser, each, [rows], Place()), x, sigmas, noise):
+    for step in sampler("euler", {})(guide(denoiser, each, [rows or words], Place()), x, sigmas, noise):
         x = step.x
     return x
 

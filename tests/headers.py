@@ -14,6 +14,8 @@ from gesso.families.blueprint import (
     SD2,
     SD2_DEPTH,
     SD2_INPAINTING,
+    SD2_UNCLIP_H,
+    SD2_UNCLIP_L,
     SDXL,
     SDXL_REFINER,
     SSD_1B,
@@ -72,7 +74,7 @@ def families() -> dict[str, tuple[Shapes, str, str]]:
     sd1, sd2 = checkpoint_shapes(SD1), checkpoint_shapes(SD2)
     xl, refiner = checkpoint_shapes(SDXL), checkpoint_shapes(SDXL_REFINER)
     text = "cond_stage_model.transformer."
-    unclip = {"embedder.model.ln_final.weight": (1024,), f"{UNET}label_emb.0.0.bias": (1280,)}
+    unclip = {"embedder.model.ln_final.weight": (1024,), "noise_augmentor.betas": (1000,)}
     xlm = {"cond_stage_model.roberta.embeddings.word_embeddings.weight": (250002, 1024)}
     return {
         "sd1": (sd1, "sd1", "epsilon"),
@@ -109,15 +111,16 @@ def families() -> dict[str, tuple[Shapes, str, str]]:
         "sd2 unet alone": (only_unet(sd2), "sd2", "v"),
         "sd turbo (sgm layout)": (swapped(sd2, "cond_stage_model.", "conditioner.embedders.0."), "sd2", "v"),
         "unclip-l": (
-            sd2 | unclip | {f"{UNET}label_emb.0.0.weight": (1280, 1536)},
+            checkpoint_shapes(SD2_UNCLIP_L) | unclip,
             "sd2-unclip-unclip-l",
             "v",
         ),
         "unclip-h": (
-            sd2 | unclip | {f"{UNET}label_emb.0.0.weight": (1280, 2048)},
+            checkpoint_shapes(SD2_UNCLIP_H) | unclip,
             "sd2-unclip-unclip-h",
             "v",
         ),
+        "unclip-h unet alone": (only_unet(checkpoint_shapes(SD2_UNCLIP_H)), "sd2-unclip-unclip-h", "v"),
         "x4 upscaler": (
             checkpoint_shapes(
                 replace(SD2, unet=replace(SD2.unet, in_channels=7, width=256, multipliers=(1, 2, 2, 4)))
@@ -156,7 +159,9 @@ def tiny(plan: CheckpointPlan) -> CheckpointPlan:
     )
     width = 64 * len(texts)
     vector = None
-    if plan.unet.vector is not None:
+    if plan.vision is not None:
+        vector = plan.unet.vector
+    elif plan.unet.vector is not None:
         vector = 64 + 256 * (6 if len(texts) == 2 else 5)
     depths = tuple(min(1, depth) for depth in plan.unet.depths)
     middle = None if plan.unet.middle is None else min(1, plan.unet.middle)
@@ -171,7 +176,8 @@ def tiny(plan: CheckpointPlan) -> CheckpointPlan:
         vector=vector,
     )
     autoencoder = replace(plan.autoencoder, width=32, multipliers=(1, 1, 2, 2), blocks=1)
-    return replace(plan, unet=unet, autoencoder=autoencoder, texts=texts)
+    vision = None if plan.vision is None else replace(plan.vision, width=64, layers=2, hidden=64, side=28)
+    return replace(plan, unet=unet, autoencoder=autoencoder, texts=texts, vision=vision)
 
 
 def _projection(projection: int | None) -> dict[str, int]:

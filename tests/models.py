@@ -9,7 +9,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gesso.families.blueprint import CheckpointPlan, checkpoint_shapes
-from tests.headers import SD1, SD1_INPAINTING, SD1_INSTRUCT, SD2, SD2_DEPTH, SDXL, SDXL_REFINER, tiny
+from tests.headers import (
+    SD1,
+    SD1_INPAINTING,
+    SD1_INSTRUCT,
+    SD2,
+    SD2_DEPTH,
+    SD2_UNCLIP_H,
+    SDXL,
+    SDXL_REFINER,
+    tiny,
+)
 
 PLANS: Mapping[str, CheckpointPlan] = {
     "sd1": tiny(SD1),
@@ -17,6 +27,7 @@ PLANS: Mapping[str, CheckpointPlan] = {
     "sd1-instruct": tiny(SD1_INSTRUCT),
     "sd2": tiny(SD2),
     "sd2-depth": tiny(SD2_DEPTH),
+    "sd2-unclip": tiny(SD2_UNCLIP_H),
     "sdxl": tiny(SDXL),
     "sdxl-refiner": tiny(SDXL_REFINER),
 }

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from gesso.checkpoint.file import Checkpoint
 from gesso.denoiser import Denoiser
 from gesso.errors import Unsupported
-from gesso.families.assembly import Drawing, Named, drawings, filled, noise_levels
+from gesso.families.assembly import Named, drawings, noise_levels
+from gesso.families.drawing import Drawing, filled
 from gesso.families.facts import Decision
 from gesso.families.family import LatentSpace
 from gesso.families.identify import Identity, identify

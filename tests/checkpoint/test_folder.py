@@ -82,3 +82,12 @@ def test_a_folder_of_one_part(tmp_path: Path) -> None:
     put(tmp_path / "model-00001-of-00002.safetensors", a=1)
     put(tmp_path / "model-00002-of-00002.safetensors", b=1)
     assert set(Checkpoint.open(tmp_path).shapes) == {"a", "b"}
+
+
+def test_an_image_encoder_counts_where_pictures_are_told(tmp_path: Path) -> None:
+    put(tmp_path / "unet" / "model.safetensors", a=1)
+    put(tmp_path / "image_encoder" / "model.safetensors", b=1)
+    assert set(Checkpoint.open(tmp_path).shapes) == {"unet.a"}
+    put(tmp_path / "image_normalizer" / "model.safetensors", c=1)
+    found = set(Checkpoint.open(tmp_path).shapes)
+    assert found == {"unet.a", "image_encoder.b", "image_normalizer.c"}

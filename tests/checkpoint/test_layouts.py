@@ -163,3 +163,17 @@ def test_tiny_halves_alone_are_told_by_their_first_layers() -> None:
     for half, shapes in (("decoder", tiny_decoder_shapes()), ("encoder", tiny_encoder_shapes())):
         found = prefixed(f"taesd_{half}.", shapes)
         assert seen(shapes | {"x": (1,)}) == (found | {"x": (1,)}, [f"tiny {half} without a prefix"])
+
+
+def test_what_diffusers_sees_pictures_with() -> None:
+    theirs = {
+        "image_encoder.vision_model.x": (1,),
+        "image_normalizer.mean": (1, 8),
+        "image_normalizer.std": (1, 8),
+    }
+    ours = {"embedder.model.vision_model.x": (1,), "noise_augmentor.data_mean": (1, 8)}
+    found, notes = seen(theirs)
+    assert found == ours | {"noise_augmentor.data_std": (1, 8)}
+    assert notes == ["image encoder in diffusers' naming"]
+    # other models' image encoders are no part of them
+    assert seen({"image_encoder.vision_model.x": (1,)})[1] == []

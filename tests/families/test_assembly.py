@@ -8,9 +8,10 @@ from torch import Tensor
 
 from gesso.checkpoint.file import Checkpoint
 from gesso.errors import CheckpointError, DoesNotFit, TensorMismatch
-from gesso.families.assembly import Named, drawings, filled, noise_levels
+from gesso.families.assembly import Named, drawings, noise_levels
 from gesso.families.autoencoder_plan import tiny_decoder_shapes, tiny_encoder_shapes
 from gesso.families.blueprint import checkpoint_shapes
+from gesso.families.drawing import filled
 from gesso.families.identify import identify
 from gesso.sampling.levels import ContinuousLevels, TrainedLevels
 from tests.models import PLANS, random_weights, save_model
@@ -44,20 +45,6 @@ def test_a_tensor_that_belongs_to_no_part_is_an_error(tmp_path: Path) -> None:
         drawings(identify(Checkpoint.open(path)))
 
 
-@pytest.mark.parametrize("change", ["missing", "extra", "misshapen"])
-def test_a_network_takes_exactly_its_tensors(change: str, tmp_path: Path) -> None:
-    tensors = weights()
-    name = f"{UNET}input_blocks.1.1.transformer_blocks.0.attn1.to_k.weight"
-    if change == "missing":
-        del tensors[name]
-    elif change == "extra":
-        tensors[f"{name.removesuffix('.weight')}.surplus"] = torch.zeros(3)
-    else:
-        tensors[name] = torch.zeros(3)
-    with pytest.raises(TensorMismatch, match=r"attn1\.to_k"):
-        drawings(identify(Checkpoint.open(saved(tmp_path / "x.safetensors", tensors))))
-
-
 def test_a_file_without_an_autoencoder_says_how_to_go_on(tmp_path: Path) -> None:
     tensors = {name: each for name, each in weights().items() if not name.startswith("first_stage_model.")}
     identity = identify(Checkpoint.open(saved(tmp_path / "x.safetensors", tensors)))
@@ -78,21 +65,6 @@ def test_a_unet_alone_borrows_what_it_lacks(tmp_path: Path) -> None:
     stranger = save_model(tmp_path / "stranger.safetensors", "sdxl")
     with pytest.raises(DoesNotFit, match="must be of family sd1, however: it is sdxl"):
         drawings(identity, Named(lender=stranger))
-
-
-def test_scaled_8_bit_weights_are_multiplied_out(tmp_path: Path) -> None:
-    tensors = weights()
-    name = f"{UNET}time_embed.0.weight"
-    exact = (tensors[name] * 64).to(torch.float8_e4m3fn)
-    tensors |= {
-        name: exact,
-        name.replace("weight", "scale_weight"): torch.tensor(1 / 64),
-        name.replace("weight", "scale_input"): torch.tensor(1.0),
-        "scaled_fp8": torch.zeros(2),
-    }
-    identity = identify(Checkpoint.open(saved(tmp_path / "x.safetensors", tensors)))
-    unet = filled(drawings(identity)["unet"], CPU, torch.float32)
-    assert torch.equal(unet.state_dict()["time_embed.0.weight"], exact.float() / 64)
 
 
 def levels(tmp_path: Path, **extra: Tensor) -> TrainedLevels:

@@ -9,8 +9,9 @@ import torch
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.rename import inverse, open_clip_names, renamed
 from gesso.errors import CheckpointError, DoesNotFit, TensorMismatch
-from gesso.families.assembly import Named, drawings, filled
+from gesso.families.assembly import Named, drawings
 from gesso.families.blueprint import SD1, SD2, SDXL, checkpoint_shapes
+from gesso.families.drawing import filled
 from gesso.families.identify import Identity, identify
 from gesso.families.text_plan import ClipPlan, OpenClipPlan, clip_shapes, open_clip_shapes
 from gesso.families.towers import tower_homes, towers

@@ -5,7 +5,7 @@ import torch
 
 from gesso.checkpoint.file import Checkpoint
 from gesso.errors import CheckpointError, TensorMismatch
-from gesso.families.assembly import filled
+from gesso.families.drawing import filled
 from gesso.families.vision import vision_activation, vision_drawing, vision_heads
 from gesso.families.vision_plan import VisionPlan, open_vision_shapes, vision_shapes
 from gesso.networks.clip_vision import ClipVision, OpenClipVision

@@ -12,6 +12,8 @@ from gesso.errors import CheckpointError
 __all__ = ["read_folder"]
 
 PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
+UNCLIP = ("image_encoder", "image_normalizer")
+"""Further parts of models that are told by pictures, which the second of them tells."""
 PREDICTIONS = {"epsilon": "epsilon", "v_prediction": "v", "sample": "x0"}
 """What the scheduler's settings call a prediction type → what model metadata calls it."""
 
@@ -25,7 +27,7 @@ def read_folder(path: Path) -> tuple[Header, dict[Path, int]]:
     """
     entries: dict[str, Entry] = {}
     sizes: dict[Path, int] = {}
-    for part in PARTS:
+    for part in (*PARTS, *(UNCLIP if (path / UNCLIP[1]).is_dir() else ())):
         for file in _files(path / part):
             header, sizes[file] = read_file(file)
             entries |= {f"{part}.{name}": entry for name, entry in header.entries.items()}

@@ -53,6 +53,7 @@ def original(checkpoint: Checkpoint, *, ema: bool = False) -> tuple[Checkpoint, 
     entries: Entries = checkpoint.header.entries
     for rule in (
         _text_encoders,
+        _picture_encoder,
         _unet_prefix,
         _diffusers_unet,
         _tiny_autoencoder,
@@ -198,6 +199,17 @@ def _text_encoders(entries: Entries, notes: list[str]) -> Entries:
     entries = _prefixed(entries, "text_encoder.", "conditioner.embedders.0.transformer.")
     # The refiner has the second encoder only, and counts it from 0.
     return _prefixed(entries, "text_encoder_2.", f"conditioner.embedders.{int(first)}.transformer.")
+
+
+def _picture_encoder(entries: Entries, notes: list[str]) -> Entries:
+    """What diffusers' unCLIP models see pictures with."""
+    if "image_normalizer.mean" not in entries:
+        return entries
+    notes.append("image encoder in diffusers' naming")
+    entries = _prefixed(entries, "image_encoder.", "embedder.model.")
+    for theirs, ours in (("mean", "data_mean"), ("std", "data_std")):
+        entries = _prefixed(entries, f"image_normalizer.{theirs}", f"noise_augmentor.{ours}")
+    return entries
 
 
 def _turbo(entries: Entries, notes: list[str]) -> Entries:

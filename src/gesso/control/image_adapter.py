@@ -18,7 +18,7 @@ from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.rename import inverse, renamed, unet_names_of_original
 from gesso.checkpoint.shapes import Shapes
 from gesso.errors import AdapterError, DoesNotFit
-from gesso.families.assembly import must_match
+from gesso.families.drawing import must_match
 from gesso.networks.image_projection import Projection, image_projection
 
 __all__ = ["ImageAdapter", "KeysValues", "open_image_adapter", "sites"]

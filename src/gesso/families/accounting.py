@@ -11,10 +11,13 @@ __all__ = ["Account", "account"]
 
 IGNORED: tuple[tuple[str, str], ...] = (
     (
-        r"(betas|alphas_cumprod(_prev)?|(log_)?(sqrt_)?(one_minus|recip|recipm1)_?\w*|sqrt_alphas_cumprod)",
+        r"(noise_augmentor\.)?(betas|alphas_cumprod(_prev)?|(log_)?(sqrt_)?(one_minus|recip|recipm1)_?\w*|sqrt_alphas_cumprod)",
         "schedule",
     ),
-    (r"(posterior_\w+|logvar|lvlb_weights|scale_factor|sigmas|denoiser\.sigmas)", "schedule"),
+    (
+        r"(noise_augmentor\.)?(posterior_\w+|logvar|lvlb_weights|scale_factor|sigmas|denoiser\.sigmas)",
+        "schedule",
+    ),
     (r"model_ema\.\S+", "averaged weights"),
     (r"(first_stage_model\.loss|loss)\.\S+", "training loss"),
     (r"first_stage_model\.(model_ema\S*|global_step)", "training state of the autoencoder"),
@@ -28,6 +31,10 @@ IGNORED: tuple[tuple[str, str], ...] = (
     (
         r"(cond_stage_model|conditioner\.embedders\.\d)\.transformer\.(vision_model|visual_projection)\.\S+",
         "image encoder",
+    ),
+    (
+        r"embedder\.model\.(?!visual\.|vision_model\.|visual_projection\.)\S+",
+        "the half of CLIP that reads words",
     ),
     (r"depth_model\.\S+", "depth estimator; the picture of depth is named instead"),
     (r"(embedding_manager|lora_te_text_model|control_model)\S*", "leftover of another program"),

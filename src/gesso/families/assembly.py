@@ -1,34 +1,42 @@
-"""Assembly: the networks a file calls for, built without memory and then filled tensor by tensor."""
+"""Assembly: the networks a file calls for, built without memory."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.layouts import TINY_DECODER, TINY_ENCODER, original
 from gesso.checkpoint.shapes import Shapes
 from gesso.errors import CheckpointError, DoesNotFit, TensorMismatch
 from gesso.families.accounting import account
-from gesso.families.family import TextPart
+from gesso.families.drawing import Drawing, must_match
 from gesso.families.identify import Identity, identify, parts_missing
 from gesso.families.towers import OTHER_PARTS, tower_homes
+from gesso.families.vision import vision_drawing
 from gesso.networks.autoencoder import Autoencoder
 from gesso.networks.clip_text import ClipText
+from gesso.networks.noise_augmentor import NoiseAugmentor
 from gesso.networks.open_clip_text import OpenClipText
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from gesso.networks.unet import UNet
 from gesso.sampling.levels import ContinuousLevels, NoiseLevels, TrainedLevels
 
-__all__ = ["Drawing", "Named", "drawings", "filled", "must_match", "noise_levels"]
+__all__ = ["Named", "drawings", "noise_levels"]
 
 VAE = "first_stage_model."
 WORDS = ("cond_stage_model.", "conditioner.", "embedder.")
 """Where whole checkpoints keep what reads words and pictures."""
-HALVES = {"encoder": TinyEncoder, "decoder": TinyDecoder, "preview": TinyDecoder}
+SMALL: Mapping[str, Callable[[Shapes], nn.Module]] = {
+    "encoder": TinyEncoder,
+    "decoder": TinyDecoder,
+    "preview": TinyDecoder,
+    "augmentor": NoiseAugmentor,
+}
+"""Networks that are told by their tensors alone."""
 SCALES = (".scale_weight", ".scale_input")
 """Beside 8-bit weights: what a weight is multiplied by, and what would scale 8-bit activations (not used).
 
@@ -36,24 +44,6 @@ Source: the `scaled_fp8` files of ComfyUI.
 """
 STANDARD_TABLE_TOLERANCE = 5e-3
 """A stored noise table this close to the published one is a rounded copy (half precision keeps 3 digits)."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A network without memory, and the tensors that will fill it.
-
-    Args:
-        network: on the meta device.
-        tensors: name in the network → name in the file.
-        scales: name in the network → name in the file of the number that its 8-bit weight is multiplied by.
-        text: how a text encoder is read.
-    """
-
-    network: nn.Module
-    checkpoint: Checkpoint
-    tensors: Mapping[str, str]
-    scales: Mapping[str, str]
-    text: TextPart | None = None
 
 
 @dataclass(frozen=True)
@@ -179,20 +169,10 @@ def _all_there(identity: Identity, found: Mapping[str, Drawing]) -> None:
         )
 
 
-def filled(drawing: Drawing, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """The network with its weights in, ready for use."""
-    local = {name: own for own, name in drawing.tensors.items()}
-    scales = dict(drawing.checkpoint.tensors(drawing.scales.values(), dtype=dtype, device=device))
-    state: dict[str, Tensor] = {}
-    for name, tensor in drawing.checkpoint.tensors(local, dtype=dtype, device=device):
-        scale = drawing.scales.get(local[name])
-        state[local[name]] = _laid_out(tensor if scale is None else tensor * scales[scale])
-    drawing.network.load_state_dict(state, strict=True, assign=True)
-    return drawing.network.eval().requires_grad_(requires_grad=False)
-
-
 def _drawing(part: str, home: Identity) -> Drawing:
     checkpoint, prefix = home.checkpoint, home.prefixes["decoder" if part == "preview" else part]
+    if part == "vision":
+        return vision_drawing(checkpoint, prefix)
     tensors = {name.removeprefix(prefix): name for name in home.account.used[part]}
     scales = {own: tensors.pop(own) for own in list(tensors) if own.endswith(SCALES)}
     shapes = Shapes({own: checkpoint.shapes[name] for own, name in tensors.items()})
@@ -212,8 +192,8 @@ def _built(part: str, identity: Identity, shapes: Shapes) -> nn.Module:
         return UNet(shapes, facts.heads)
     if part == "vae":
         return Autoencoder(shapes)
-    if part in HALVES:
-        return HALVES[part](shapes)
+    if part in SMALL:
+        return SMALL[part](shapes)
     text = next(each for each in identity.text if each.name == part)
     # every published text encoder has 64 channels a head; a narrow one may state its number
     heads = facts.heads if facts.heads_by == "metadata" else _heads_of_64
@@ -224,31 +204,6 @@ def _built(part: str, identity: Identity, shapes: Shapes) -> nn.Module:
 
 def _heads_of_64(width: int) -> int:
     return max(1, width // 64)
-
-
-def must_match(part: str, network: nn.Module, found: Shapes) -> None:
-    """Check that tensors are exactly the ones that a network has.
-
-    Raises:
-        TensorMismatch: some are missing, unexpected or of another shape; names the first.
-    """
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    missing = [name for name in expected if name not in found]
-    extra = [name for name in found if name not in expected]
-    other = [name for name in expected if name in found and expected[name] != found[name]]
-    if missing or extra or other:
-        raise TensorMismatch(
-            f"the file must hold exactly the tensors of its {part}, however: {len(missing)} are missing, "
-            f"{len(extra)} unexpected and {len(other)} of another shape, such as "
-            f"{', '.join([*missing, *extra, *other][:5])}"
-        )
-
-
-def _laid_out(tensor: Tensor) -> Tensor:
-    """Convolution kernels with their channels last, the order in which convolutions are fastest."""
-    if tensor.ndim == 4 and tensor.shape[-1] > 1:
-        return tensor.contiguous(memory_format=torch.channels_last)
-    return tensor
 
 
 def noise_levels(identity: Identity) -> NoiseLevels:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from gesso.families.autoencoder_plan import AutoencoderPlan, autoencoder_shapes
 from gesso.families.text_plan import ClipPlan, OpenClipPlan, clip_shapes, open_clip_shapes
 from gesso.families.unet_plan import UNetPlan, unet_shapes
+from gesso.families.vision_plan import VisionPlan, open_vision_shapes
 
 __all__ = [
     "SCHEDULE",
@@ -21,6 +22,8 @@ __all__ = [
     "SD2",
     "SD2_DEPTH",
     "SD2_INPAINTING",
+    "SD2_UNCLIP_H",
+    "SD2_UNCLIP_L",
     "SDXL",
     "SDXL_REFINER",
     "SSD_1B",
@@ -49,12 +52,14 @@ class CheckpointPlan:
         autoencoder: under `first_stage_model.`.
         texts: the text encoders with their prefixes, in order.
         schedule: whether files of this layout carry the noise schedule's tables.
+        vision: the image encoder under `embedder.model.visual.`, of models that are told by pictures.
     """
 
     unet: UNetPlan
     autoencoder: AutoencoderPlan
     texts: tuple[tuple[str, ClipPlan | OpenClipPlan], ...]
     schedule: bool
+    vision: VisionPlan | None = None
 
 
 SCHEDULE = (
@@ -73,6 +78,10 @@ SCHEDULE = (
 )
 
 
+STATISTICS = ("noise_augmentor.data_mean", "noise_augmentor.data_std")
+"""Mean and spread of the vectors of many pictures."""
+
+
 SD1 = CheckpointPlan(
     UNetPlan(), AutoencoderPlan(), (("cond_stage_model.transformer.", ClipPlan()),), schedule=True
 )
@@ -86,6 +95,12 @@ SD2 = CheckpointPlan(
 )
 SD2_DEPTH = replace(SD2, unet=replace(SD2.unet, in_channels=5))
 SD2_INPAINTING = replace(SD2, unet=replace(SD2.unet, in_channels=9))
+SD2_UNCLIP_L = replace(
+    SD2,
+    unet=replace(SD2.unet, vector=1536),
+    vision=VisionPlan(width=1024, layers=24, hidden=4096, projection=768),
+)
+SD2_UNCLIP_H = replace(SD2, unet=replace(SD2.unet, vector=2048), vision=VisionPlan())
 BIG_G = OpenClipPlan(width=1280, layers=32, projection=1280)
 SDXL = CheckpointPlan(
     UNetPlan(multipliers=(1, 2, 4), depths=(0, 2, 10), middle=10, context=2048, vector=2816, linear=True),
@@ -126,6 +141,9 @@ def checkpoint_shapes(plan: CheckpointPlan, *, buffers: bool = True) -> Shapes:
         shapes |= prefixed(prefix, clip_shapes(text))
         if buffers:
             shapes[f"{prefix}text_model.embeddings.position_ids"] = (1, text.positions)
+    if plan.vision is not None:
+        shapes |= prefixed("embedder.model.visual.", open_vision_shapes(plan.vision))
+        shapes |= dict.fromkeys(STATISTICS, (1, plan.vision.projection))
     if buffers and plan.schedule:
         shapes |= dict.fromkeys(SCHEDULE, (1000,))
     return shapes

@@ -104,6 +104,7 @@ class Family:
         scalars: size conditions appended to the pooled vector: 6 (SDXL), 5 (refiner) or 0.
         ambiguous: whether members differ in prediction type without any trace in names or shapes.
         editions: names of well-known widths and depths, each by its signs; for information only.
+        parts: what its files carry beside UNet, autoencoder and text encoders, each with its prefix.
         aligned: which table of align_your_steps was made for it.
         zero_empty: an empty negative prompt is told as zeros.
     """
@@ -122,6 +123,7 @@ class Family:
     ambiguous: bool = False
     zero_empty: bool = False
     editions: tuple[Variant, ...] = ()
+    parts: tuple[tuple[str, str], ...] = ()
     aligned: Literal["sd1", "sdxl"] = "sd1"
 
     def contradictions(self, shapes: Shapes) -> list[str]:

@@ -50,7 +50,7 @@ class Identity:
     @property
     def prefixes(self) -> dict[str, str]:
         """Where each part's tensors are."""
-        return part_prefixes(self.text)
+        return part_prefixes(self.family, self.text)
 
     @property
     def latent_channels(self) -> int:
@@ -77,7 +77,7 @@ class Identity:
 
 def parts_missing(family: Family, there: Collection[str]) -> tuple[str, ...]:
     """Parts a picture needs that are not there; two tiny halves make an autoencoder."""
-    names = ("unet", "vae", *(part.name for part in family.text))
+    names = ("unet", "vae", *(part.name for part in family.text), *dict(family.parts))
     halves = {"encoder", "decoder"} <= {*there}
     return tuple(name for name in names if name not in there and not (name == "vae" and halves))
 
@@ -100,7 +100,7 @@ def identify(
     family = _choose(against, checkpoint, wanted)
     variant = _variant(family, view.shapes)
     text = tuple(located(part, view.shapes) for part in family.text)
-    prefixes = part_prefixes(text)
+    prefixes = part_prefixes(family, text)
     pooled = [f"{prefixes[part.name]}{end}" for part in text if part.pooled for end in PROJECTIONS]
     edition = next((each.name for each in family.editions if _all_hold(each.signs, view.shapes)), "")
     return Identity(
@@ -121,10 +121,11 @@ PROJECTIONS = ("text_projection", "text_projection.weight")
 """Names of what makes one vector of a whole text, in both layouts."""
 
 
-def part_prefixes(text: tuple[TextPart, ...]) -> dict[str, str]:
+def part_prefixes(family: Family, text: tuple[TextPart, ...]) -> dict[str, str]:
     """Where each part's tensors are in a file of original names."""
     tiny = {"encoder": TINY_ENCODER, "decoder": TINY_DECODER}
-    return {"unet": UNET, "vae": "first_stage_model.", **tiny, **{part.name: part.prefix for part in text}}
+    pictures = {"unet": UNET, "vae": "first_stage_model.", **tiny}
+    return {**pictures, **{part.name: part.prefix for part in text}, **dict(family.parts)}
 
 
 def _choose(against: Mapping[str, list[str]], checkpoint: Checkpoint, wanted: str | None) -> Family:

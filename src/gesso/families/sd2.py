@@ -4,7 +4,7 @@ Source: Stability-AI/stablediffusion, configs/stable-diffusion/v2-inference(-v).
 """
 
 from gesso.families.family import Defaults, Family, HeadRule, LatentSpace, TextPart, Variant
-from gesso.families.signs import UNET, has, inputs, lacks, projections, vector
+from gesso.families.signs import UNET, context_width, either, has, inputs, lacks, projections, vector
 
 __all__ = ["LOTUS", "SD2", "UNCLIP", "UPSCALER"]
 
@@ -35,11 +35,20 @@ UNCLIP = Family(
     name="sd2-unclip",
     title="Stable Diffusion 2.1 unCLIP",
     architecture="stable-diffusion-v2-unclip-h",
-    signs=(*_SHAPE, has("embedder."), has(f"{UNET}label_emb.0.0.weight")),
-    variants=(
-        Variant("unclip-l", (vector(1536),), "it is told by a picture's CLIP embedding, not supported yet"),
-        Variant("unclip-h", (vector(2048),), "it is told by a picture's CLIP embedding, not supported yet"),
+    signs=(
+        *_SHAPE,
+        has(f"{UNET}label_emb.0.0.weight"),
+        either(
+            "an image encoder (embedder.), or a UNet alone with 1536 or 2048 vector inputs",
+            (has("embedder."),),
+            (lacks("cond_stage_model."), lacks("conditioner."), vector(1536, 2048), context_width(1024)),
+        ),
     ),
+    variants=(
+        Variant("unclip-l", (vector(1536),), shown="image_prompts"),
+        Variant("unclip-h", (vector(2048),), shown="image_prompts"),
+    ),
+    parts=(("vision", "embedder.model."), ("augmentor", "noise_augmentor.")),
     latent=_LATENT,
     heads=_HEADS,
     defaults=Defaults(size=(768, 768)),

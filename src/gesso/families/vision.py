@@ -11,7 +11,7 @@ import torch
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.shapes import Shapes
 from gesso.errors import CheckpointError
-from gesso.families.assembly import Drawing, must_match
+from gesso.families.drawing import Drawing, must_match
 from gesso.networks.clip_text import Activation
 from gesso.networks.clip_vision import ClipVision, OpenClipVision
 

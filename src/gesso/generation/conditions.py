@@ -56,7 +56,7 @@ def conditions(model: Model, request: Request, scene: Scene, steps: int) -> tupl
     emphasis = request.emphasis or dialect(request.dialect).emphasis
     manner = Manner.named(emphasis, dialect(request.dialect).cut, request.clip_skip)
     reader, concat = Reader(towers, manner, model.device), beside(model, scene)
-    encoder = _Encoder(model, request, reader, concat)
+    encoder = _Encoder(model, request, reader, concat, scene.vector)
     return tuple(encoder.told(*each) for each in _spans(request, steps))
 
 
@@ -78,13 +78,16 @@ class _Encoder:
     request: Request
     reader: Reader
     concat: Tensor | None
+    seen: Tensor | None
 
     def told(self, until: int, span: Span, regions: tuple[Told, ...], without: Told | None) -> Conditions:
         """What the model is told in one span; all words are read together, so that they are equally long."""
         silent = [NOTHING] if self.request.guidance.perpendicular is not None and without else []
         words = [*span.told, *regions]
         read = self.reader([*words, *([without] if without else []), *silent])
-        told = [self._conditioning(each, self.request.micro.aesthetic) for each in read[: len(words)]]
+        told = [
+            self._conditioning(each, self.request.micro.aesthetic, self.seen) for each in read[: len(words)]
+        ]
         positive = told[0] if len(told) == 1 else cat(told)
         weights = tuple(each.weight for each in span.told)
         if without is None:
@@ -101,15 +104,17 @@ class _Encoder:
 
     def _without(self, encoded: Encoded, *, said: bool, role: Role) -> Conditioning:
         unsaid = self.model.identity.family.zero_empty and not said
+        # no picture is told as zeros
+        unseen = None if self.seen is None else torch.zeros_like(self.seen)
         found = self._conditioning(
-            encoded.zeroed() if unsaid else encoded, self.request.micro.negative_aesthetic
+            encoded.zeroed() if unsaid else encoded, self.request.micro.negative_aesthetic, unseen
         )
         return replace(found, roles=(role,))
 
-    def _conditioning(self, encoded: Encoded, aesthetic: float) -> Conditioning:
+    def _conditioning(self, encoded: Encoded, aesthetic: float, seen: Tensor | None) -> Conditioning:
         width = self.model.identity.vector_width
         if encoded.pooled is None or width is None:
-            return Conditioning(encoded.context, None, self.concat)
+            return Conditioning(encoded.context, seen, self.concat)
         vector = size_vector(encoded.pooled, _sizes(self.request, aesthetic), width)
         return Conditioning(encoded.context, vector, self.concat)
 

@@ -131,7 +131,8 @@ def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> No
             open_lora(use.file, target, lenient=use.lenient)
     for use in request.embeddings:
         open_words(use.file, target)
-    check_image_prompts(request, target)
+    if identity.variant.shown != "image_prompts":
+        check_image_prompts(request, target)
     for each in request.controls:
         if each.annotator not in {None, MARKED}:
             annotator(str(each.annotator), each.annotator_options)

@@ -28,6 +28,7 @@ from gesso.generation.library import furnished
 from gesso.generation.plan import Pass, Plan, plan, resolved
 from gesso.generation.regions import named_regions, region_maps
 from gesso.generation.result import Result
+from gesso.generation.variations import Varied, varied
 from gesso.generation.wording import spoken
 from gesso.guidance.masking import held
 from gesso.model import Model, load
@@ -103,6 +104,7 @@ class Run:
     models: dict[str, Model]
     prompted: tuple[Control, ...] = ()
     opened: tuple[OpenControl, ...] = ()
+    varied: Varied | None = None
     original: Original | None = None
     controls: Mapping[str, tuple[Control, ...]] = field(init=False)
     scene: Scene = field(init=False)
@@ -132,8 +134,8 @@ def _start(model: Model, request: Request, fitting: Fitting) -> Run:
     prompted = image_prompts(model, full, whole.sigmas)
     if whole.stages is not None:
         assert full.source is not None
-        return Run(whole, models, prompted, opened_controls, opened(full.source))
-    run = Run(whole, models, prompted, opened_controls)
+        return Run(whole, models, prompted, opened_controls, varied(model, full), opened(full.source))
+    run = Run(whole, models, prompted, opened_controls, varied(model, full))
     assert full.size is not None
     pixels = None
     if full.source is not None:
@@ -153,6 +155,8 @@ def _set(run: Run, scene: Scene, size: tuple[int, int], seen: View) -> None:
     base, depth = run.models["base"], run.plan.request.depth
     if depth is not None:
         scene = replace(scene, depth=depth_map(depth, seen, scene.latent))
+    if run.varied is not None:
+        scene = replace(scene, vector=run.varied((run.plan.request.seed or 0) + run.picture))
     run.scene = scene
     steps = len(run.plan.sigmas) - 1
     run.conditions = {name: conditions(each, told, scene, steps) for name, each in run.models.items()}
@@ -173,8 +177,8 @@ def _picture(run: Run, picture: int) -> Iterator[Event]:
     if run.plan.stages is None:
         full = run.plan.request
         assert full.size is not None
-        # choices in braces fall differently for every seed
-        if picture and spoken(full, picture) != spoken(full, picture - 1):
+        # choices in braces fall differently for every seed, and so does noise on what pictures show
+        if picture and (run.varied or spoken(full, picture) != spoken(full, picture - 1)):
             _set(run, run.scene, full.size, view(full.size))
         image = yield from _painted(run, picture)
     else:

@@ -15,7 +15,7 @@ from gesso.checkpoint.hashes import sha256
 from gesso.control.image_adapter import ImageAdapter, open_image_adapter, sites
 from gesso.control.image_prompt import STYLES, ImagePromptControl
 from gesso.errors import AdapterError, DoesNotFit, RequestError, Unsupported
-from gesso.families.assembly import filled
+from gesso.families.drawing import filled
 from gesso.families.vision import VisionEncoder, vision_drawing
 from gesso.generation.seeing import EMBEDDINGS, as_seen, read_embedding, read_picture
 from gesso.model import Model
@@ -75,6 +75,9 @@ def image_prompts(model: Model, request: Request, sigmas: Sigmas) -> tuple[Image
         RequestError: a picture cannot be read, or an encoder is missing.
         AdapterError: an adapter or its encoder does not fit.
     """
+    if model.identity.variant.shown == "image_prompts":
+        # it looks at them by itself
+        return ()
     encoders: dict[Path, VisionEncoder] = {}
     target = Target.of(model)
     return tuple(_control(model, target, use, sigmas, encoders) for use in request.image_prompts)

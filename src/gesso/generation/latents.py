@@ -41,6 +41,7 @@ class Scene:
         hole: how much of each pixel is painted anew, 0…1; None paints all of it.
         turn: which stretch of a picture's painting it is, from 0.
         depth: how near things are at each latent cell, -1…1, for models that are told.
+        vector: what pictures as prompts show, for models that are told.
     """
 
     latent: tuple[int, int]
@@ -48,6 +49,7 @@ class Scene:
     hole: Float[Tensor, "1 1 H W"] | None = None
     turn: int = 0
     depth: Float[Tensor, "1 1 h w"] | None = None
+    vector: Float[Tensor, "1 v"] | None = None
 
     @property
     def cells(self) -> Float[Tensor, "1 1 h w"] | None:

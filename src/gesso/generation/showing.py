@@ -1,11 +1,11 @@
 """Showing: what a model must be shown beside words, and how far it follows that. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gesso.errors import Unsupported
 from gesso.families.family import Shown
 from gesso.families.identify import Identity
-from gesso.request import GuidanceShape, Request
+from gesso.request import GuidanceShape, ImagePrompt, Request
 
 __all__ = ["PICTURE", "must_be_shown", "picture_guidance"]
 
@@ -37,12 +37,33 @@ def must_be_shown(request: Request, identity: Identity) -> None:
             f"a picture of depth must go with a model that is told by one, however: this is {identity.name}",
             hint="with a control model for depth: --controls MODEL:PICTURE",
         )
+    _must_suit(request.image_prompts, alone=shown == "image_prompts", name=identity.name)
     alone = _cfg(request, identity) == 1.0
     if request.guidance.picture not in {None, 1.0} and (shown != "source" or alone):
         raise Unsupported(
             "guidance.picture must go with a model that changes a picture, and a cfg other than 1, however: "
             f"this is {identity.name}" + (" at cfg 1" if alone else "")
         )
+
+
+def _must_suit(uses: Sequence[ImagePrompt], *, alone: bool, name: str) -> None:
+    """Check that image prompts ask for what is done with them.
+
+    Args:
+        alone: whether the model looks at pictures by itself.
+    """
+    for use in uses:
+        plain = ImagePrompt(images=use.images, weight=use.weight, noise=use.noise, sha256=use.sha256)
+        if alone and (use != plain or use.noise != uses[0].noise):
+            raise Unsupported(
+                f"image prompts of {name} must have a weight, and all the same noise, and nothing else, "
+                "however: they have more",
+                hint="it looks at pictures by itself, without an adapter, everywhere and all the time",
+            )
+        if not alone and use.noise:
+            raise Unsupported(
+                f"noise on an image prompt must go with an unCLIP model, however: this is {name}"
+            )
 
 
 def picture_guidance(request: Request, identity: Identity) -> GuidanceShape:

@@ -212,6 +212,8 @@ class ImagePrompt(Part):
     """What is taken of them: which blocks of the network look at them."""
     blocks: tuple[float, ...] | dict[str, float] | None = None
     """Factors by block of the network: by name (IN04, M00, OUT03), or all of them in order."""
+    noise: Share = 0.0
+    """How freely a model made for pictures (unCLIP) follows them: 0 closely, 1 hardly."""
     combine: Literal["concat", "average"] = "concat"
     """Whether several pictures are looked at side by side, or as their mean."""
     mask: PortablePath | None = None

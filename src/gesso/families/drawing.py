@@ -1,0 +1,69 @@
+"""Drawings: networks without memory, and the tensors of a file that fill them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gesso.checkpoint.file import Checkpoint
+from gesso.checkpoint.shapes import Shapes
+from gesso.errors import TensorMismatch
+from gesso.families.family import TextPart
+
+__all__ = ["Drawing", "filled", "must_match"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A network without memory, and the tensors that will fill it.
+
+    Args:
+        network: on the meta device.
+        tensors: name in the network → name in the file.
+        scales: name in the network → name in the file of the number that its 8-bit weight is multiplied by.
+        text: how a text encoder is read.
+    """
+
+    network: nn.Module
+    checkpoint: Checkpoint
+    tensors: Mapping[str, str]
+    scales: Mapping[str, str]
+    text: TextPart | None = None
+
+
+def filled(drawing: Drawing, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """The network with its weights in, ready for use."""
+    local = {name: own for own, name in drawing.tensors.items()}
+    scales = dict(drawing.checkpoint.tensors(drawing.scales.values(), dtype=dtype, device=device))
+    state: dict[str, Tensor] = {}
+    for name, tensor in drawing.checkpoint.tensors(local, dtype=dtype, device=device):
+        scale = drawing.scales.get(local[name])
+        state[local[name]] = _laid_out(tensor if scale is None else tensor * scales[scale])
+    drawing.network.load_state_dict(state, strict=True, assign=True)
+    return drawing.network.eval().requires_grad_(requires_grad=False)
+
+
+def must_match(part: str, network: nn.Module, found: Shapes) -> None:
+    """Check that tensors are exactly the ones that a network has.
+
+    Raises:
+        TensorMismatch: some are missing, unexpected or of another shape; names the first.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    missing = [name for name in expected if name not in found]
+    extra = [name for name in found if name not in expected]
+    other = [name for name in expected if name in found and expected[name] != found[name]]
+    if missing or extra or other:
+        raise TensorMismatch(
+            f"the file must hold exactly the tensors of its {part}, however: {len(missing)} are missing, "
+            f"{len(extra)} unexpected and {len(other)} of another shape, such as "
+            f"{', '.join([*missing, *extra, *other][:5])}"
+        )
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    """Convolution kernels with their channels last, the order in which convolutions are fastest."""
+    if tensor.ndim == 4 and tensor.shape[-1] > 1:
+        return tensor.contiguous(memory_format=torch.channels_last)
+    return tensor
