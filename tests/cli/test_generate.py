@@ -164,9 +164,9 @@ def test_a_broken_file_is_not_the_users_fault_but_the_files(
 
 
 def test_a_model_that_does_not_paint_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    depth = write_header(tmp_path / "depth.safetensors", families()["sd2 depth"][0])
-    assert main(["generate", "-m", str(depth), "a cat"]) == 4
-    assert "depth map" in capsys.readouterr().err
+    lotus = write_header(tmp_path / "lotus.safetensors", families()["lotus"][0])
+    assert main(["generate", "-m", str(lotus), "a cat"]) == 4
+    assert "depth or normals" in capsys.readouterr().err
 
 
 def test_a_refiner_behind_another_family_does_not_fit(

@@ -40,9 +40,9 @@ def test_what_is_wrong_is_said() -> None:
     assert found("sd1 no vae").problems == ["the file carries no vae"]
     strange = found("sd1", mystery=(1,))
     assert strange.problems == ["1 tensors belong to no part, such as mystery"]
-    depth = found("sd2 depth")
-    assert not depth.paints
-    assert depth.problems[0].startswith("gesso cannot paint with it: it is told by a depth map")
+    lotus = found("lotus")
+    assert not lotus.paints
+    assert lotus.problems[0].startswith("gesso cannot paint with it: it predicts depth")
 
 
 def test_decisions_name_their_rule() -> None:
