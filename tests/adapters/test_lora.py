@@ -190,3 +190,52 @@ def test_strength_is_chosen_after_opening(targets: dict[str, Target], tmp_path: 
     lora = open_lora(save(tmp_path / "a.safetensors", named("sd1", "kohya", pairs)), targets["sd1"])
     assert lora.at(Strength(0.5)).strength.unet == 0.5
     assert lora.strength.unet == 1.0
+
+
+def rounded(difference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As Fooocus keeps it: 256 steps between the lowest and the highest."""
+    low, high = difference.aminmax()
+    return ((difference - low) / (high - low) * 255).round().to(torch.uint8), low, high
+
+
+def test_a_patch_of_fooocus_is_a_difference_in_steps(
+    models: dict[str, Model], targets: dict[str, Target], tmp_path: Path
+) -> None:
+    layers = ("input_blocks.1.0.in_layers.2", "middle_block.1.norm", "label_emb.0.0")
+    unet = dict(models["sdxl"].networks["unet"].named_parameters())
+    names = [f"{layer}.{end}" for layer in layers for end in ("weight", "bias")]
+    differences = {name: torch.randn_like(unet[name]) for name in names}
+    before = {name: unet[name].detach().clone() for name in names}
+    path = tmp_path / "inpaint_v26.fooocus.patch"
+    torch.save({f"diffusion_model.{name}": rounded(each) for name, each in differences.items()}, path)
+    lora = open_lora(path, targets["sdxl"])
+    assert (lora.modules, len(lora.patches)) == (3, 3)
+    with lora.attached(models["sdxl"]):
+        now = dict(models["sdxl"].networks["unet"].named_parameters())
+        for name, each in differences.items():
+            step = float(each.max() - each.min()) / 255
+            torch.testing.assert_close(now[name] - before[name], each, rtol=0, atol=step)
+            assert not torch.allclose(now[name] - before[name], each, rtol=0, atol=step / 50)
+    after = dict(models["sdxl"].networks["unet"].named_parameters())
+    assert all(torch.equal(after[name], each) for name, each in before.items())
+
+
+@pytest.mark.parametrize(
+    ("tensors", "says"),
+    [
+        ({"diffusion_model.middle_block.1.norm.weight": torch.zeros(7)}, "and the layer's weight is"),
+        ({"diffusion_model.time_embed.0.bias": torch.zeros(7)}, r"its bias has \(7,\) numbers"),
+        (
+            {"diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.bias": torch.zeros(256)},
+            "has no bias to change",
+        ),
+    ],
+)
+def test_a_patch_of_fooocus_for_another_model_is_refused(
+    tensors: dict[str, Tensor], says: str, targets: dict[str, Target], tmp_path: Path
+) -> None:
+    torch.save(
+        {name: rounded(each + torch.rand(each.shape)) for name, each in tensors.items()}, tmp_path / "x"
+    )
+    with pytest.raises(AdapterError, match=says):
+        open_lora(tmp_path / "x", targets["sdxl"])

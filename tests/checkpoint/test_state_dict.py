@@ -79,3 +79,8 @@ def test_a_wrapper_that_holds_itself() -> None:
 def test_names_that_are_no_text() -> None:
     with pytest.raises(BrokenFile, match="names must be text"):
         find_tensors({"\ud800": T}, ())
+
+
+def test_several_tensors_under_one_name_are_numbered() -> None:
+    root = {"a.weight": (T, T, T), "b.bias": [T], "c.mixed": (T, 3), "plain": (T,), "w": T}
+    assert set(find_tensors(root, ()).tensors) == {"a.weight.0", "a.weight.1", "a.weight.2", "b.bias.0", "w"}

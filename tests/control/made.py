@@ -8,12 +8,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gesso.checkpoint.shapes import Shapes
-from gesso.control.acting import AdapterGuide, Guide, LiteGuide, NetGuide
+from gesso.control.acting import AdapterGuide, Guide, HeadGuide, LiteGuide, NetGuide
 from gesso.control.base import Base
 from gesso.control.file import ControlFile
 from gesso.control.fit import adapter_places
 from gesso.families.unet_plan import unet_shapes
 from gesso.networks.control_net import ControlNet, control_net_shapes
+from gesso.networks.inpaint_head import InpaintHead
 from gesso.networks.lllite import LLLite
 from gesso.networks.t2i_adapter import T2IAdapter
 from gesso.networks.unet import UNet
@@ -100,6 +101,8 @@ def guided(found: ControlFile, base: Base, unet: Mapping[str, Tensor], kind: int
         return NetGuide(found.network, kind)
     if isinstance(found.network, T2IAdapter):
         return AdapterGuide(found.network, adapter_places(base), len(base.widths) - 1)
+    if isinstance(found.network, InpaintHead):
+        return HeadGuide(found.network)
     assert isinstance(found.network, LLLite)
     return LiteGuide(found.network)
 

@@ -1,5 +1,7 @@
 """A control acts as strongly, where, when and for which rows it is told, and not at all beyond."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -115,3 +117,21 @@ def test_pooled_additions_are_alike_everywhere() -> None:
 def test_soft_weights_end_at_1_in_the_middle() -> None:
     assert soft(13)[-1] == 1.0
     assert soft(13)[0] == pytest.approx(0.825**12)
+
+
+def test_an_inpaint_head_is_added_to_the_first_block(tmp_path: Path) -> None:
+    path = save(tmp_path / "head.safetensors", random_weights({"head": (64, 5, 3, 3)}, 2))
+    guide = guided(open_control(path, BASE), BASE, TENSORS)
+    shown = torch.rand(1, 5, 8, 8)
+    assert (guide.soft, guide.scale) == ((1.0,), 1)
+    acting = Acting(guide, shown, Strength((0.5,)), (0.0, 99.0), prompted=True)
+    cond = Conditioning(torch.zeros(2, 5, 64), roles=("prompt", "negative"))
+    call = Call(UNET, torch.zeros(2, 4, 8, 8), torch.zeros(2), 1.0, cond)
+    with torch.no_grad(), acting.during(call) as additions:
+        assert additions is not None
+        wanted = guide.network(shown)[0] * 0.5
+    assert [*additions.inputs] == [0]
+    assert additions.middle is None
+    assert not additions.skips
+    torch.testing.assert_close(additions.inputs[0][0], wanted)
+    assert not additions.inputs[0][1].any()

@@ -6,7 +6,14 @@ import pytest
 
 from gesso.checkpoint.shapes import Shapes
 from gesso.control.base import Base
-from gesso.control.fit import adapter_places, check_adapter, check_control_net, check_lite, layer_cell
+from gesso.control.fit import (
+    adapter_places,
+    check_adapter,
+    check_control_net,
+    check_head,
+    check_lite,
+    layer_cell,
+)
 from gesso.errors import DoesNotFit
 from gesso.families.blueprint import SD1, SD2, SDXL
 from gesso.families.unet_plan import UNetPlan, unet_shapes
@@ -103,3 +110,14 @@ def test_layers_on_the_way_up_have_the_size_of_their_block() -> None:
     base = base_of(SD1.unet)
     cells = [layer_cell(f"output_blocks.{i}.1.proj_in.weight", base) for i in range(12)]
     assert cells == [64] * 3 + [32] * 3 + [16] * 3 + [8] * 3
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [((32, 5, 3, 3), "adds 32 channels, the model has 64"), ((64, 9, 3, 3), "reads 9 channels")],
+)
+def test_an_inpaint_head_for_another_model_is_refused(shape: tuple[int, ...], says: str) -> None:
+    base = base_of(UNetPlan(width=64, multipliers=(1, 2), depths=(1, 1), blocks=1))
+    check_head(PATH, 64, 5, base)
+    with pytest.raises(DoesNotFit, match=says):
+        check_head(PATH, shape[0], shape[1], base)

@@ -25,6 +25,7 @@ G = {f"clip_g.{name}": shape for name, shape in open_clip_shapes(OpenClipPlan(pr
         (autoencoder_shapes(AutoencoderPlan()), ["autoencoder"], "--vae"),
         (tiny_decoder_shapes(), ["tiny decoder"], "--vae"),
         (tiny_encoder_shapes(), ["tiny encoder"], "--vae"),
+        ({"head": (320, 5, 3, 3)}, ["inpaint head"], "--controls"),
         (clip_shapes(ClipPlan()) | G, ["text encoder 768 wide", "text encoder 1024 wide"], "--text-encoders"),
     ],
 )

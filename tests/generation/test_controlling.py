@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,7 +15,7 @@ from gesso.generation.canvas import Box, Growth, Stage, border_stages
 from gesso.generation.controlling import view
 from gesso.generation.generate import paint
 from gesso.model import Model
-from gesso.request import ControlUse, Extend, Mask, Refiner, Request, Source
+from gesso.request import ControlUse, Extend, LoraUse, Mask, Refiner, Request, Source
 from tests.control.made import adapter_shapes, save, save_net
 from tests.models import random_weights, save_model
 
@@ -191,3 +192,33 @@ def test_later_growth_moves_earlier_parts() -> None:
     second = Stage(Growth(left=16, up=4), Box(0, 0, 32, 32), (32, 32))
     assert view((32, 32), (first, second), 0).box == Box(26, 4, 56, 36)
     assert view((32, 32)).box == Box(0, 0, 32, 32)
+
+
+def test_fooocus_inpaints_with_a_patch_and_a_head(folder: Path, tmp_path: Path) -> None:
+    """The head acts where a mask is; what the mask keeps stays, byte for byte."""
+    xl = gesso.load(folder / "sdxl.safetensors", device="cpu", dtype="float32")
+    save(tmp_path / "fooocus_inpaint_head.safetensors", random_weights({"head": (64, 5, 3, 3)}, 4))
+    weight = torch.randn(xl.denoiser.network.get_parameter("middle_block.0.in_layers.2.weight").shape) * 0.02
+    low, high = weight.aminmax()
+    steps = ((weight - low) / (high - low) * 255).round().to(torch.uint8)
+    patch = tmp_path / "inpaint.fooocus.patch"
+    torch.save({"diffusion_model.middle_block.0.in_layers.2.weight": (steps, low, high)}, patch)
+    head = ControlUse(model=tmp_path / "fooocus_inpaint_head.safetensors")
+    mask = Mask(image=folder / "mask.png", feather=0)
+    source = Source(image=folder / "picture.png", mask=mask, strength=1.0)
+    loras = (LoraUse(file=patch),)
+    found = [
+        painted(xl, *controls, source=source, loras=used)
+        for controls, used in (((), ()), ((head,), ()), ((), loras), ((head,), loras))
+    ]
+    assert len({each.tobytes() for each in found}) == 4
+    kept = np.asarray(Image.open(folder / "mask.png")) == 0
+    for each in found:
+        assert (each[kept] == np.asarray(Image.open(folder / "picture.png"))[kept]).all()
+    for used, says in (
+        (head, "nothing is painted into"),
+        (head.model_copy(update={"annotator": "canny"}), "one"),
+    ):
+        given = source if says == "one" else source.model_copy(update={"mask": None})
+        with pytest.raises(RequestError, match=f"must go with a mask.*{says}"):
+            painted(xl, used, source=given)

@@ -13,7 +13,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-__all__ = ["ALGEBRAS", "Algebra", "decomposed", "low_rank"]
+__all__ = ["ALGEBRAS", "Algebra", "decomposed", "low_rank", "unrounded"]
 
 Tensors = Mapping[str, Tensor]
 """Role → tensor, in float32."""
@@ -76,6 +76,19 @@ def kronecker(t: Tensors, weight: Tensor) -> Tensor:
 def full(t: Tensors, weight: Tensor) -> Tensor:
     """The difference itself; norms have this too."""
     return _as(t["diff"], weight)
+
+
+def stepped(t: Tensors, weight: Tensor) -> Tensor:
+    """The difference rounded to 256 steps between its lowest and its highest number.
+
+    Source: lllyasviel/Fooocus, `inpaint_v26.fooocus.patch`: three tensors for each of the network's.
+    """
+    return _as(unrounded(t["steps"], t["lowest"], t["highest"]), weight)
+
+
+def unrounded(steps: Tensor, lowest: Tensor, highest: Tensor) -> Tensor:
+    """Numbers from their steps, 0…255."""
+    return steps / 255.0 * (highest - lowest) + lowest
 
 
 def scaled(t: Tensors, weight: Tensor) -> Tensor:
@@ -195,6 +208,7 @@ def _table() -> dict[frozenset[str], Algebra]:
         frozenset(hada): loha,
         frozenset({*hada, "hada_t1", "hada_t2"}): loha,
         frozenset({"diff"}): whole,
+        frozenset({"steps", "lowest", "highest"}): Algebra("Fooocus", stepped),
         frozenset({"ia3", "on_input"}): ia3,
         frozenset({"glora_a1", "glora_a2", "glora_b1", "glora_b2"}): Algebra(
             "GLoRA", generalised, "glora_a1"

@@ -1,6 +1,6 @@
 """The tensors of an adapter file, sorted by the module they change and the role they play in it.
 
-Source: the files that kohya-ss/sd-scripts, LyCORIS, diffusers and peft write.
+Source: the files that kohya-ss/sd-scripts, LyCORIS, diffusers, peft and Fooocus write.
 """
 
 import re
@@ -49,6 +49,8 @@ ROLES: dict[str, str] = {
     ".diff_b": "bias",
     ".w_norm": "diff",
     ".b_norm": "bias",
+    **{f".weight.{i}": role for i, role in enumerate(("steps", "lowest", "highest"))},
+    **{f".bias.{i}": f"bias_{role}" for i, role in enumerate(("steps", "lowest", "highest"))},
     ".weight": "ia3",
     ".on_input": "on_input",
     ".scalar": "scalar",

@@ -12,7 +12,7 @@ UNKNOWN = "an unknown family"
 CONTEXTS: Mapping[int, str] = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl-refiner"}
 """Width of the context that a family's cross-attention reads."""
 _LOOKING = ("attn2_to_k", "attn2.to_k", "attn2_to_v", "attn2.to_v", "attn2.processor.to_k")
-_INPUTS = ("down.weight", "lora_A.weight", "hada_w1_b", ".diff")
+_INPUTS = ("down.weight", "lora_A.weight", "hada_w1_b", ".diff", ".weight.0")
 _TOLD: tuple[tuple[str, str], ...] = (
     ("sdxl_base", "sdxl"),
     ("sd_v1", "sd1"),

@@ -7,12 +7,14 @@ from math import prod, sqrt
 import torch
 from torch import Tensor
 
-from gesso.adapters.algebra import ALGEBRAS, Algebra, decomposed
+from gesso.adapters.algebra import ALGEBRAS, Algebra, decomposed, unrounded
 from gesso.adapters.site import Site
 
 __all__ = ["Loaded", "LowRank", "Patch"]
 
-BESIDE = frozenset({"alpha", "dora", "magnitude", "scalar", "bias"})
+ROUNDED = ("bias_steps", "bias_lowest", "bias_highest")
+"""A bias in 256 steps."""
+BESIDE = frozenset({"alpha", "dora", "magnitude", "scalar", "bias", *ROUNDED})
 """Roles that go with any algebra."""
 
 
@@ -73,13 +75,14 @@ class Patch:
             shapes: every tensor of the file.
         """
         roles = frozenset(self.names) - BESIDE
-        if self.algebra is None and (roles or "bias" not in self.names):
+        biases = [role for role in ("bias", "bias_steps") if role in self.names]
+        if self.algebra is None and (roles or not biases):
             return f"its tensors ({', '.join(sorted(self.names))}) make no known kind of adapter"
         sizes = {role: shapes[name] for role, name in self.names.items()}
-        if "bias" in sizes and self.site.bias is None:
+        if biases and self.site.bias is None:
             return "the layer has no bias to change"
-        if "bias" in sizes and sizes["bias"] != self.site.shape[:1]:
-            return f"its bias has {sizes['bias']} numbers and the layer {self.site.shape[0]} outputs"
+        if biases and sizes[biases[0]] != self.site.shape[:1]:
+            return f"its bias has {sizes[biases[0]]} numbers and the layer {self.site.shape[0]} outputs"
         try:
             Loaded(self, _blank(sizes, self.site.shape)).change(torch.empty(self.site.shape, device="meta"))
         except (RuntimeError, ValueError):
@@ -139,6 +142,9 @@ class Loaded:
 
     def bias(self) -> Tensor | None:
         """What is added to the bias at strength 1."""
+        if ROUNDED[0] in self.tensors:
+            steps, lowest, highest = (self.tensors[role].float() for role in ROUNDED)
+            return unrounded(steps, lowest, highest)
         return self.tensors.get("bias")
 
     def low_rank(self) -> LowRank | None:

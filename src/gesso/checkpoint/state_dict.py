@@ -1,6 +1,6 @@
 """The tensors in what a training program saved, whatever it wrapped around them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -91,10 +91,18 @@ def _sort(items: Mapping[object, object], found: Found) -> None:
             continue
         if isinstance(value, StoredTensor):
             found.tensors[_checked(name)] = value
+        elif "." in name and isinstance(value, tuple | list):
+            found.tensors.update(_numbered(_checked(name), cast("tuple[object, ...] | list[object]", value)))
         elif isinstance(value, Inert) and "." in name:
             found.unsafe[name] = value.name
         elif isinstance(value, str | int | float | bool) and _printable(value):
             found.extras[name] = value
+
+
+def _numbered(name: str, values: Sequence[object]) -> dict[str, StoredTensor]:
+    """Several tensors under one name, as Fooocus keeps rounded ones; none unless all are tensors."""
+    tensors = {f"{name}.{i}": each for i, each in enumerate(values) if isinstance(each, StoredTensor)}
+    return tensors if len(tensors) == len(values) else {}
 
 
 def _checked(name: str) -> str:

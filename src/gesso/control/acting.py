@@ -14,11 +14,12 @@ from torch.nn import functional
 from gesso.conditioning.conditioning import Conditioning, Role
 from gesso.denoiser import Call
 from gesso.networks.control_net import ControlNet
+from gesso.networks.inpaint_head import InpaintHead
 from gesso.networks.lllite import Changing, LLLite
 from gesso.networks.t2i_adapter import T2IAdapter
 from gesso.networks.unet import Additions
 
-__all__ = ["Acting", "AdapterGuide", "Guide", "LiteGuide", "NetGuide", "Strength", "soft"]
+__all__ = ["Acting", "AdapterGuide", "Guide", "HeadGuide", "LiteGuide", "NetGuide", "Strength", "soft"]
 
 Seen = Mapping[str, Tensor]
 """What a network made of its picture, once for all calls."""
@@ -163,6 +164,36 @@ class AdapterGuide:
 
 
 @dataclass(frozen=True)
+class HeadGuide:
+    """An inpaint head, which is shown a mask and the latents of what is kept, not a picture."""
+
+    network: InpaintHead
+
+    @property
+    def soft(self) -> tuple[float, ...]:
+        """One factor for all."""
+        return (1.0,)
+
+    @property
+    def scale(self) -> int:
+        """It looks at latent cells."""
+        return 1
+
+    def seen(self, pixels: Float[Tensor, "1 c h w"]) -> Seen:
+        """What it adds.
+
+        Args:
+            pixels: the mask, 1 where it is painted, and the latents of what is kept.
+        """
+        return {"added": self.network(pixels)}
+
+    def during(self, call: Call, seen: Seen, strength: Strength, rows: Sequence[int]) -> Entered:
+        """Additions to what the first input block gives."""
+        change = strength(0, seen["added"]).expand(len(rows), -1, -1, -1)
+        yield Additions(inputs={0: _spread(change, rows, len(call.cond))})
+
+
+@dataclass(frozen=True)
 class LiteGuide:
     """An LLLite, which changes what layers are given."""
 
@@ -205,14 +236,14 @@ class Acting:
 
     Args:
         guide: the network.
-        pixels: its picture, 0…1, masked pixels below 0.
+        pixels: its picture, 0…1, masked pixels below 0; or whatever else it is shown.
         strength: how strongly it acts.
         levels: it acts at noise levels above the first and up to the second.
         prompted: whether it acts on rows with a prompt alone.
     """
 
     guide: Guide
-    pixels: Float[Tensor, "1 3 H W"]
+    pixels: Float[Tensor, "1 c H W"]
     strength: Strength
     levels: tuple[float, float]
     prompted: bool = False

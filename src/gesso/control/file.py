@@ -16,10 +16,11 @@ from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.rename import control_net_names, renamed
 from gesso.checkpoint.shapes import Shapes
 from gesso.control.base import Base
-from gesso.control.fit import check_adapter, check_control_net, check_lite
+from gesso.control.fit import check_adapter, check_control_net, check_head, check_lite
 from gesso.errors import AdapterError
 from gesso.families.accounting import account
 from gesso.networks.control_net import ControlNet
+from gesso.networks.inpaint_head import InpaintHead
 from gesso.networks.lllite import LLLite
 from gesso.networks.t2i_adapter import T2IAdapter, t2i_names
 
@@ -93,6 +94,9 @@ def open_control(path: Path, base: Base) -> ControlFile:
         elif "conv_in.weight" in shapes or "body.0.in_conv.weight" in shapes:
             what, network = "T2I-Adapter", T2IAdapter(shapes)
             check_adapter(path, tuple(zip(network.widths, network.cells, strict=True)), base)
+        elif [*shapes] == ["head"]:
+            what, network = "inpaint head", InpaintHead(shapes)
+            check_head(path, network.width, network.channels, base)
         else:
             raise AdapterError(
                 f"{path} must be a control model, however: it has no tensors of one, but "

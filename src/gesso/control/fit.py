@@ -9,7 +9,7 @@ from gesso.errors import DoesNotFit
 from gesso.networks.joints import check_descent
 from gesso.networks.structure import Shapes, channels, count
 
-__all__ = ["adapter_places", "check_adapter", "check_control_net", "check_lite", "layer_cell"]
+__all__ = ["adapter_places", "check_adapter", "check_control_net", "check_head", "check_lite", "layer_cell"]
 
 
 def check_control_net(path: Path, shapes: Shapes, base: Base) -> None:
@@ -78,6 +78,19 @@ def adapter_places(base: Base) -> tuple[int, ...]:
     if last > (places[-1] if places else 0):
         places.append(last)
     return (*places, blocks) if len(places) < 4 else tuple(places)
+
+
+def check_head(path: Path, width: int, channels: int, base: Base) -> None:
+    """Refuse an inpaint head for another width or other latents.
+
+    Raises:
+        DoesNotFit: says both sizes.
+    """
+    if width != base.widths[0]:
+        raise _unfit(path, base, f"head adds {width} channels, the model has {base.widths[0]} there")
+    if channels != base.latents + 1:
+        wanted = base.latents + 1
+        raise _unfit(path, base, f"head reads {channels} channels, a mask and the latents are {wanted}")
 
 
 def check_lite(path: Path, shapes: Shapes, base: Base) -> None:

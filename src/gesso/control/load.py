@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gesso.control.acting import AdapterGuide, Guide, LiteGuide, NetGuide
+from gesso.control.acting import AdapterGuide, Guide, HeadGuide, LiteGuide, NetGuide
 from gesso.control.base import Base
 from gesso.control.file import ControlFile, Source, open_control
 from gesso.control.fit import adapter_places
 from gesso.errors import RequestError, UnknownName
 from gesso.model import Model
 from gesso.networks.control_net import ControlNet
+from gesso.networks.inpaint_head import InpaintHead
 from gesso.networks.lllite import LLLite
 from gesso.networks.t2i_adapter import T2IAdapter
 
@@ -50,6 +51,8 @@ def load_control(path: Path, model: Model, kind: str | None) -> Guide:
         return NetGuide(network, number)
     if isinstance(network, T2IAdapter):
         return AdapterGuide(network, adapter_places(base), len(base.widths) - 1)
+    if isinstance(network, InpaintHead):
+        return HeadGuide(network)
     assert isinstance(network, LLLite)
     return LiteGuide(network)
 

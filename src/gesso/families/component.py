@@ -43,6 +43,9 @@ def component(file: Checkpoint) -> ComponentReport | None:
     """Say which parts a file holds, from its header alone; None where it holds none that is known alone."""
     shapes = original(file)[0].shapes
     parts, use = _pictures(shapes), "--vae"
+    head = shapes.get("head", ())
+    if len(head) == 4:
+        parts, use = {"inpaint head": f"for a network whose first block is {head[0]} wide"}, "--controls"
     if not parts:
         try:
             parts, use = {_name(each): _said(each) for each in towers(file.path)}, "--text-encoders"

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from gesso.annotators.table import annotated
 from gesso.checkpoint.hashes import sha256
-from gesso.control.acting import Acting, Guide, Strength
+from gesso.control.acting import Acting, Guide, HeadGuide, Strength
 from gesso.control.hint import Fit, as_hint, as_region, fitted
 from gesso.control.load import load_control
 from gesso.errors import AdapterError, RequestError
 from gesso.generation.canvas import Box, Stage
 from gesso.generation.editing import open_picture, picture_hash
-from gesso.generation.latents import Scene, as_image
+from gesso.generation.latents import Scene, as_image, kept
 from gesso.model import Model
 from gesso.request import ControlUse
 from gesso.sampling.levels import Sigmas
@@ -132,11 +132,12 @@ def _opened(use: ControlUse, models: Mapping[str, Model], notes: list[str]) -> O
 
 
 def set_to_work(
-    opened: Sequence[OpenControl], scene: Scene, seen: View, sigmas: Sigmas
+    models: Mapping[str, Model], opened: Sequence[OpenControl], scene: Scene, seen: View, sigmas: Sigmas
 ) -> dict[str, tuple[Acting, ...]]:
     """What acts on each model while a scene is painted.
 
     Args:
+        models: "base", and "refiner" where there is one.
         sigmas: noise levels of the whole run.
 
     Raises:
@@ -145,24 +146,24 @@ def set_to_work(
     found: dict[str, list[Acting]] = {}
     for each in opened:
         for name, guide in each.guides.items():
-            found.setdefault(name, []).append(_acting(each, guide, scene, seen, sigmas))
+            size = (scene.latent[1] * guide.scale, scene.latent[0] * guide.scale)
+            if isinstance(guide, HeadGuide):
+                shown = _kept(each, models[name], scene)
+            else:
+                shown = _shown(each, scene, seen, size)
+            found.setdefault(name, []).append(_acting(each, guide, shown, (seen, size), sigmas))
     return {name: tuple(controls) for name, controls in found.items()}
 
 
-def _acting(each: OpenControl, guide: Guide, scene: Scene, seen: View, sigmas: Sigmas) -> Acting:
-    use = each.use
-    size = (scene.latent[1] * guide.scale, scene.latent[0] * guide.scale)
+def _acting(
+    each: OpenControl, guide: Guide, shown: Tensor, place: tuple[View, Size], sigmas: Sigmas
+) -> Acting:
+    use, (seen, size) = each.use, place
     region = None
     if each.region is not None:
         region = as_region(seen.part(each.region.convert("L"), size, use.resize))
     strength = Strength(_layers(use, guide), region, pooled=bool(use.pooled))
-    return Acting(
-        guide,
-        _shown(each, scene, seen, size),
-        strength,
-        _levels(use, sigmas),
-        prompted=use.mode == "control",
-    )
+    return Acting(guide, shown, strength, _levels(use, sigmas), prompted=use.mode == "control")
 
 
 def _layers(use: ControlUse, guide: Guide) -> tuple[float, ...]:
@@ -200,6 +201,16 @@ def _shown(each: OpenControl, scene: Scene, seen: View, size: Size) -> Float[Ten
     if each.use.annotator is not None:
         picture = annotated(picture, each.use.annotator, each.use.annotator_options)
     return as_hint(picture)
+
+
+def _kept(each: OpenControl, model: Model, scene: Scene) -> Float[Tensor, "1 c h w"]:
+    """What an inpaint head is shown: the mask, and the latents of what is kept."""
+    if scene.hole is None or each.picture is not None or each.use.annotator is not None:
+        raise RequestError(
+            f"{each.use.model.name} must go with a mask, and with no picture of its own, however: "
+            + ("nothing is painted into" if scene.hole is None else "one is named, or made")
+        )
+    return kept(model, scene)
 
 
 def _masked(hint: Float[Tensor, "1 3 H W"], scene: Scene, use: ControlUse) -> Float[Tensor, "1 3 H W"]:

@@ -160,7 +160,7 @@ def _set(run: Run, scene: Scene, size: tuple[int, int], seen: View) -> None:
     run.scene = scene
     steps = len(run.plan.sigmas) - 1
     run.conditions = {name: conditions(each, told, scene, steps) for name, each in run.models.items()}
-    acting = set_to_work(run.opened, scene, seen, run.plan.sigmas)
+    acting = set_to_work(run.models, run.opened, scene, seen, run.plan.sigmas)
     # a refiner reads other tokens than the model that it refines for
     run.controls = {**acting, "base": (*run.prompted, *acting.get("base", ()))}
     run.clean = None if scene.pixels is None else base.latents(encoded(base, scene.pixels))

@@ -22,6 +22,7 @@ __all__ = [
     "beside",
     "decoded",
     "encoded",
+    "kept",
     "open_image",
     "preview",
     "widened",
@@ -145,12 +146,17 @@ def beside(model: Model, scene: Scene) -> Float[Tensor, "1 c h w"] | None:
     Stability-AI/stablediffusion, configs/stable-diffusion/v2-midas-inference.yaml.
     """
     if model.identity.variant.name == "inpainting":
-        mask, kept = _masked(scene, model.factor)
-        return torch.cat([mask.to(model.device), model.latents(encoded(model, kept))], dim=1)
+        return kept(model, scene)
     if model.identity.variant.shown == "source":
         assert scene.pixels is not None, "the plan refuses a request without one"
         return model.raw(encoded(model, scene.pixels))
     return None if scene.depth is None else scene.depth.to(model.device)
+
+
+def kept(model: Model, scene: Scene) -> Float[Tensor, "1 c h w"]:
+    """A mask, 1 where it is painted, and the latents of what is kept, grey where it is painted."""
+    mask, pixels = _masked(scene, model.factor)
+    return torch.cat([mask.to(model.device), model.latents(encoded(model, pixels))], dim=1)
 
 
 def _masked(scene: Scene, side: int) -> tuple[Float[Tensor, "1 1 h w"], Float[Tensor, "1 3 H W"]]:
