@@ -12,6 +12,7 @@ import gesso
 from gesso.networks.clip_text import ClipText
 from gesso.networks.unet import UNet
 from gesso.runtime.device import choose_dtype
+from gesso.training.loop import Loss, Turn
 from gesso.training.objective import Noised, Objective
 from studies.control.pairs import Pairs
 from studies.emoji.data import tokens
@@ -40,13 +41,14 @@ class Learning:
         """Whose weights stay as they are."""
         return cast(UNet, self.model.networks["unet"])
 
-    def loss(self, answer: Answer, size: int) -> Callable[[torch.Generator], Tensor]:
+    def loss(self, answer: Answer, size: int) -> Loss:
         """The loss of a random batch of a size."""
         alphas = torch.tensor(LEVELS.alphas_cumprod, dtype=torch.float32)
         objective = Objective(alphas, "v")
         half = choose_dtype("auto", torch.device("cpu")) == torch.bfloat16
 
-        def drawn(generator: torch.Generator) -> Tensor:
+        def drawn(turn: Turn) -> Tensor:
+            generator = turn.generator
             rows = torch.randint(len(self.pairs.latents), (size,), generator=generator)
             latents = self.pairs.latents[rows].float()
             noise = torch.randn(latents.shape, generator=generator)

@@ -18,6 +18,7 @@ from gesso.networks.control_net import ControlNet, grown
 from gesso.training.compiled import compilable
 from gesso.training.loop import Run, stop_on_signals, train
 from gesso.training.settings import TrainingSettings
+from gesso.training.states import States
 from studies.control.learning import Learning
 from studies.control.pairs import Pairs
 
@@ -66,14 +67,13 @@ def main() -> None:
         steps=asked.steps, rate=asked.rate, warmup=50, average=0.998, save_every=200, report_every=20
     )
     run = Run(network, settings)
-    state: Path = asked.out.with_suffix(".state")
-    if state.exists():
-        run.resume(state)
+    states = States(asked.out.with_suffix(".states"))
+    run.resume(states)
     answer = Answer(learning, network, edges(learning.pairs.pictures))
     with stop_on_signals() as stop:
-        for progress in train(run, learning.loss(answer, asked.batch), state, stop):
+        for progress in train(run, learning.loss(answer, asked.batch), states, stop):
             print(progress, flush=True)
-    weights = {f"control_model.{name}": value.half() for name, value in run.average.weights.items()}
+    weights = {f"control_model.{name}": value.half() for name, value in run.weights.items()}
     save(asked.out, weights, metadata=TITLE)
 
 

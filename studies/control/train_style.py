@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gesso.training.loop import Run, stop_on_signals, train
 from gesso.training.settings import TrainingSettings
+from gesso.training.states import States
 from studies.control.ink import ink
 from studies.control.learning import Learning
 from studies.control.lora import Lora, write
@@ -50,17 +51,16 @@ def main() -> None:
         steps=asked.steps, rate=asked.rate, warmup=20, average=0.98, save_every=100, report_every=20
     )
     run = Run(lora, settings)
-    state: Path = asked.out.with_suffix(".state")
-    if state.exists():
-        run.resume(state)
+    states = States(asked.out.with_suffix(".states"))
+    run.resume(states)
 
     def answer(x: Tensor, t: Tensor, context: Tensor, _: Tensor) -> Tensor:
         return learning.unet(x, t, context)
 
     with stop_on_signals() as stop:
-        for progress in train(run, learning.loss(answer, asked.batch), state, stop):
+        for progress in train(run, learning.loss(answer, asked.batch), states, stop):
             print(progress, flush=True)
-    write(asked.out, run.average.weights, TITLE)
+    write(asked.out, dict(run.weights), TITLE)
 
 
 if __name__ == "__main__":

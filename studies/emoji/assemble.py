@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gesso.checkpoint.write import save
 from gesso.sampling.levels import TrainedLevels
+from gesso.training.states import States
 from studies.emoji.plan import HEADS, SIDE
 
 UNET = "model.diffusion_model."
@@ -38,10 +39,12 @@ def metadata(defaults: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def parts(painter: Path, autoencoder: Path) -> dict[str, Tensor]:
+def parts(painter: States, autoencoder: Path) -> dict[str, Tensor]:
     """Every tensor under its name in the file; the painter's averaged weights."""
     tensors: dict[str, Tensor] = {}
-    for name, weight in torch.load(painter, weights_only=True)["average"].items():
+    state = painter.newest()
+    assert state is not None, "the painter must be trained first"
+    for name, weight in state["average"].items():
         part, _, own = name.partition(".")
         tensors[(UNET if part == "unet" else TEXT) + own] = weight.contiguous().half()
     for name, weight in load_file(autoencoder).items():
@@ -71,7 +74,7 @@ def main() -> None:
     }
     save(
         asked.out,
-        parts(folder / "painter.pt", folder / "autoencoder.safetensors"),
+        parts(States(folder / "painter"), folder / "autoencoder.safetensors"),
         metadata=metadata(chosen),
     )
 

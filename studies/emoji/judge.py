@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from gesso.training.loop import Run, train
 from gesso.training.settings import TrainingSettings
+from gesso.training.states import States
 from studies.emoji.backgrounds import BACKGROUNDS
 from studies.emoji.data import numbers, pixels
 from studies.emoji.objects import Sprites, things
@@ -127,9 +128,11 @@ def main() -> None:
     torch.manual_seed(0)
     network = Judge()
     sprites, run = Sprites(asked.artwork), Run(network, SETTINGS)
-    for progress in train(run, lambda draws: loss(network, sprites, draws), asked.folder / "judge.pt"):
+    for progress in train(
+        run, lambda turn: loss(network, sprites, turn.generator), States(asked.folder / "judge")
+    ):
         print(progress, flush=True)
-    network.load_state_dict(run.average.weights, strict=True)
+    network.load_state_dict(run.weights, strict=True)
     save_file(
         {name: w.contiguous() for name, w in network.state_dict().items()}, asked.folder / "judge.safetensors"
     )

@@ -6,7 +6,6 @@ since it leaves the latents as they are.
 
 import argparse
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -19,8 +18,9 @@ from torch import Tensor
 
 from gesso.networks.autoencoder import Autoencoder
 from gesso.training.compiled import compilable
-from gesso.training.loop import Run, stop_on_signals, train
+from gesso.training.loop import Loss, Run, Turn, stop_on_signals, train
 from gesso.training.settings import TrainingSettings
+from gesso.training.states import States
 from studies.emoji.data import numbers, pixels, scenes
 from studies.emoji.objects import Sprites
 from studies.emoji.plan import SIDE, new
@@ -70,11 +70,12 @@ def loss(
     return error.abs().mean() + stage.squared * error.square().mean() + 0.5 * edges + LATENT_PULL * pull
 
 
-def stage_loss(network: Autoencoder, stage: Stage, sprites: Sprites) -> Callable[[torch.Generator], Tensor]:
+def stage_loss(network: Autoencoder, stage: Stage, sprites: Sprites) -> Loss:
     """The loss of a batch of fresh scenes."""
     fast = torch.compile(loss)
 
-    def drawn(generator: torch.Generator) -> Tensor:
+    def drawn(turn: Turn) -> Tensor:
+        generator = turn.generator
         rng = numbers(generator)
         pictures = pixels(scenes(BATCH, rng), sprites, rng).contiguous(memory_format=torch.channels_last)
         side = SIDE // network.factor
@@ -115,15 +116,14 @@ def main() -> None:
         network.encoder.requires_grad_(requires_grad=False)
         network.quant_conv.requires_grad_(requires_grad=False)
     sprites, run = Sprites(asked.artwork), Run(network, settings)
-    state: Path = asked.folder / f"autoencoder-{asked.stage}.pt"
-    if state.exists():
-        run.resume(state)
+    states = States(asked.folder / f"autoencoder-{asked.stage}")
+    run.resume(states)
     with stop_on_signals() as stop:
-        for progress in train(run, stage_loss(network, stage, sprites), state, stop):
+        for progress in train(run, stage_loss(network, stage, sprites), states, stop):
             print(progress, flush=True)
     if run.step < settings.steps:
         return
-    network.load_state_dict(run.average.weights, strict=True)
+    network.load_state_dict(run.weights, strict=True)
     if asked.stage != "decoder":
         rng = np.random.default_rng(5)
         whiten(network, pixels(scenes(400, rng), sprites, rng))

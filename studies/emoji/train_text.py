@@ -18,6 +18,7 @@ from torch.nn import functional
 from gesso.networks.clip_text import ClipText
 from gesso.training.loop import Run, train
 from gesso.training.settings import TrainingSettings
+from gesso.training.states import States
 from studies.emoji.data import ANSWERS, Labels, captions, labels, numbers, scenes, tokens
 from studies.emoji.plan import TEXT, new
 
@@ -71,12 +72,10 @@ def main() -> None:
     folder: Path = options.parse_args().folder
     sorter = Sorter()
     run = Run(sorter, SETTINGS)
-    for progress in train(run, lambda generator: loss(sorter, generator), folder / "text.pt"):
+    for progress in train(run, lambda turn: loss(sorter, turn.generator), States(folder / "text")):
         print(progress, flush=True)
     own = {
-        name.removeprefix("text."): weight
-        for name, weight in run.average.weights.items()
-        if name.startswith("text.")
+        name.removeprefix("text."): weight for name, weight in run.weights.items() if name.startswith("text.")
     }
     save_file(own, folder / "text.safetensors")
 

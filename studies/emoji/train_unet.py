@@ -1,7 +1,6 @@
 """Second stage: UNet and text encoder learn together to paint what a caption says, in latents."""
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,9 +14,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gesso.networks.clip_text import ClipText
 from gesso.networks.unet import UNet
 from gesso.training.compiled import compilable
-from gesso.training.loop import Run, stop_on_signals, train
+from gesso.training.loop import Loss, Run, Turn, stop_on_signals, train
 from gesso.training.objective import Noised, Objective
 from gesso.training.settings import TrainingSettings
+from gesso.training.states import States
 from studies.emoji.data import tokens
 from studies.emoji.plan import LEVELS, new
 
@@ -64,7 +64,7 @@ class Scenes:
         return self.latents[rows].float().contiguous(memory_format=torch.channels_last), ids
 
 
-def diffusion_loss(painter: Painter, data: Scenes, size: int) -> Callable[[torch.Generator], Tensor]:
+def diffusion_loss(painter: Painter, data: Scenes, size: int) -> Loss:
     """The loss of a batch, compiled."""
     alphas = torch.tensor(LEVELS.alphas_cumprod, dtype=torch.float32)
     objective = Objective(alphas, "v")
@@ -76,7 +76,8 @@ def diffusion_loss(painter: Painter, data: Scenes, size: int) -> Callable[[torch
 
     fast = torch.compile(loss)
 
-    def drawn(generator: torch.Generator) -> Tensor:
+    def drawn(turn: Turn) -> Tensor:
+        generator = turn.generator
         latents, ids = data.batch(size, generator)
         noise = torch.randn(latents.shape, generator=generator).contiguous(memory_format=torch.channels_last)
         t = torch.randint(len(alphas), (size,), generator=generator)
@@ -101,12 +102,11 @@ def main() -> None:
     painter = Painter()
     painter.text.load_state_dict(load_file(folder / "text.safetensors"), strict=True)
     run = Run(painter, settings)
-    state = folder / "painter.pt"
-    if state.exists():
-        run.resume(state)
+    states = States(folder / "painter")
+    run.resume(states)
     loss = diffusion_loss(painter, Scenes.load(folder), asked.batch)
     with stop_on_signals() as stop:
-        for progress in train(run, loss, state, stop):
+        for progress in train(run, loss, states, stop):
             print(progress, flush=True)
 
 

@@ -1,5 +1,6 @@
 """The training loss against its closed forms."""
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -10,9 +11,12 @@ from torch import Tensor
 from gesso.sampling.levels import TrainedLevels
 from gesso.sampling.prediction import prediction
 from gesso.training.objective import Noised, Objective
+from gesso.training.recipe import ObjectiveRules
 
 ALPHAS = torch.tensor(TrainedLevels.scaled_linear().alphas_cumprod, dtype=torch.float64)
-PREDICTIONS: tuple[Literal["epsilon", "v"], ...] = ("epsilon", "v")
+Name = Literal["epsilon", "v", "x0"]
+PREDICTIONS: tuple[Name, ...] = ("epsilon", "v", "x0")
+MIN_SNR = ObjectiveRules(weighting="min_snr", gamma=5.0)
 
 
 def noised(t: int) -> Noised:
@@ -25,15 +29,15 @@ def noised(t: int) -> Noised:
 
 @pytest.mark.parametrize("name", PREDICTIONS)
 @pytest.mark.parametrize("t", [0, 400, 999])
-def test_a_network_that_knows_the_answer_has_no_loss(name: Literal["epsilon", "v"], t: int) -> None:
+def test_a_network_that_knows_the_answer_has_no_loss(name: Name, t: int) -> None:
     batch = noised(t)
-    objective = Objective(ALPHAS, name, min_snr=5.0)
+    objective = Objective(ALPHAS, name, MIN_SNR)
     assert float(objective(lambda _x, _t: objective.target(batch), batch)) == 0
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
 @pytest.mark.parametrize("t", [0, 400, 999])
-def test_the_target_is_what_the_sampler_reads_as_clean_latents(name: Literal["epsilon", "v"], t: int) -> None:
+def test_the_target_is_what_the_sampler_reads_as_clean_latents(name: Name, t: int) -> None:
     batch, sigma = noised(t), float(((1 - ALPHAS[t]) / ALPHAS[t]).sqrt())
     scalings = prediction(name)(sigma)
     x = batch.latents + sigma * batch.noise
@@ -54,18 +58,34 @@ def test_the_network_sees_the_sampler_s_input() -> None:
     torch.testing.assert_close(seen[0], prediction("v")(sigma).input * (batch.latents + sigma * batch.noise))
 
 
-@pytest.mark.parametrize("min_snr", [None, 5.0])
-def test_noise_and_velocity_weigh_the_same_mistake_on_clean_latents_alike(min_snr: float | None) -> None:
-    """An error e in x0 is √SNR e in noise and √(SNR + 1) e in v; min-SNR weighs e by min(SNR, γ)."""
-    t = torch.tensor([10, 300, 600, 900])
-    snr = ALPHAS[t] / (1 - ALPHAS[t])
-    by_noise = Objective(ALPHAS, "epsilon", min_snr).weights(t) * snr
-    by_v = Objective(ALPHAS, "v", min_snr).weights(t) * (snr + 1)
-    if min_snr is None:
-        torch.testing.assert_close(by_noise + 1, by_v)
-    else:
-        torch.testing.assert_close(by_noise, snr.clamp(max=min_snr))
-        torch.testing.assert_close(by_v, by_noise)
+def test_what_lies_outside_the_mask_counts_as_little_as_asked() -> None:
+    batch = noised(300)
+    mask = torch.zeros(3, 1, 2, 2, dtype=torch.float64)
+    mask[..., 0] = 1
+
+    def loss(unmasked: float, *, whole: bool = False) -> float:
+        objective = Objective(ALPHAS, "epsilon", ObjectiveRules(unmasked=unmasked))
+        shown = batch if whole else replace(batch, mask=mask)
+        return float(objective(lambda x, _: torch.zeros_like(x), shown))
+
+    inside = float((batch.noise.square() * mask).mean())
+    assert loss(0.0) == pytest.approx(inside)
+    assert loss(1.0) == pytest.approx(loss(0.0, whole=True))
+    assert loss(0.25) == pytest.approx(0.75 * loss(0.0) + 0.25 * loss(1.0))
+
+
+def test_the_network_sees_other_noise_than_it_is_asked_for() -> None:
+    batch = noised(500)
+    seen: list[Tensor] = []
+
+    def predict(x: Float[Tensor, "b c h w"], _: Float[Tensor, " b"]) -> Tensor:
+        seen.append(x)
+        return batch.noise
+
+    objective = Objective(ALPHAS)
+    shown = replace(batch, seen=torch.zeros_like(batch.noise))
+    assert float(objective(predict, shown)) == 0
+    torch.testing.assert_close(seen[0], objective.shares(batch.t)[0] * batch.latents)
 
 
 def test_a_network_that_says_nothing_loses_the_target_s_square() -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["Grouped", "grouped"]
+__all__ = ["ENDINGS", "Grouped", "grouped"]
 
 ROLES: dict[str, str] = {
     ".lora_up.weight": "up",
@@ -56,6 +56,9 @@ ROLES: dict[str, str] = {
     ".scalar": "scalar",
 }
 """How a tensor's name ends, and what it is to its module; the longest ending counts."""
+
+ENDINGS = {role: ending for ending, role in reversed(ROLES.items())}
+"""How the tensors of new files end, by role: as kohya's and LyCORIS's do, which come first above."""
 
 IGNORED = (".rank_dropout", ".module_dropout", ".dropout", ".lora_dropout", "position_ids")
 """Endings of what only training needs."""

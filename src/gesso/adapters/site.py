@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 from gesso.checkpoint.rename import inverse, open_clip_names, renamed, unet_names_of_original
 from gesso.checkpoint.shapes import Shapes
@@ -91,12 +92,14 @@ class Target:
         family: the family alone.
         parts: every network's tensors.
         texts: its text encoders in order, by their parts' names.
+        naming: whose names of the UNet's layers new files use.
     """
 
     name: str
     family: str
     parts: Mapping[str, Shapes]
     texts: tuple[str, ...]
+    naming: Literal["original", "diffusers"] = "original"
 
     @staticmethod
     def of(model: Model) -> "Target":
@@ -120,7 +123,7 @@ class Target:
     @staticmethod
     def _of(identity: Identity, parts: Mapping[str, Shapes]) -> "Target":
         texts = tuple(part.name for part in identity.text)
-        return Target(identity.name, identity.family.name, parts, texts)
+        return Target(identity.name, identity.family.name, parts, texts, identity.family.adapter_names)
 
     def site(self, module: str) -> Site | None:
         """The place that a module of an adapter file names, in any program's naming; None for no place."""
@@ -130,6 +133,22 @@ class Target:
             if found is not None and flat.startswith(prefix):
                 return found
         return None
+
+    def layers(self) -> Iterator[tuple[str, Site]]:
+        """Every layer of the UNet, and of the text encoders' blocks, by the name that new files give it.
+
+        Source: kohya-ss/sd-scripts, lora.py: diffusers' names for SD 1.x and 2.x, the checkpoint's for SDXL.
+        """
+        unet = self.parts.get("unet", Shapes({}))
+        names = inverse(unet_names_of_original(unet)) if self.naming == "diffusers" else {}
+        for layer, site in _layers("unet", unet):
+            name = (renamed(site.weight, names) or site.weight).removesuffix(".weight") if names else layer
+            yield f"lora_unet_{name.replace('.', '_')}", site
+        for number, part in enumerate(self.texts, 1):
+            prefix = "lora_te_" if len(self.texts) == 1 else f"lora_te{number}_"
+            for name, site in _text(part, self.parts.get(part, Shapes({}))):
+                if name.startswith("text_model.encoder.layers."):
+                    yield prefix + name.replace(".", "_"), site
 
     @cached_property
     def _sites(self) -> dict[str, dict[str, Site]]:

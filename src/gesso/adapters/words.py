@@ -5,7 +5,7 @@ Source: Gal et al. 2022, arXiv:2208.01618; the files of AUTOMATIC1111's web UI (
 """
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -19,7 +19,7 @@ from gesso.checkpoint.file import Checkpoint
 from gesso.errors import AdapterError, DoesNotFit
 from gesso.model import Model
 
-__all__ = ["Words", "open_words"]
+__all__ = ["Words", "learnt", "open_words", "table_of", "tensor_names"]
 
 PAIR = ("clip_l", "clip_g")
 FAMILIES: Mapping[int, str] = {768: "sd1", 1024: "sd2", 1280: "sdxl's second text encoder alone"}
@@ -51,32 +51,45 @@ class Words:
         """Names of the families it was made for."""
         return frozenset({self.family})
 
-    @contextmanager
-    def attached(self, model: Model) -> Generator[None]:
+    def attached(self, model: Model) -> AbstractContextManager[None]:
         """Known to the model's text encoders while the block runs."""
-        before = model.words
         read = dict(self.file.tensors(set(self.tensors.values()), dtype=model.dtype, device=model.device))
-        handles: list[torch.utils.hooks.RemovableHandle] = []
-        words = {part: dict(known) for part, known in before.items()}
-        try:
-            for part, name in self.tensors.items():
-                network = model.networks[part]
-                table = network.get_submodule(_table(part, Target.of(model)))
-                assert isinstance(table, nn.Embedding)
-                known = words.setdefault(part, {})
-                start = table.num_embeddings + sum(len(ids) for ids in known.values())
-                known[self.word] = tuple(range(start, start + self.vectors))
-                rows = NewRows(start, torch.atleast_2d(read[name]))
-                handles += [
-                    network.register_forward_pre_hook(rows.take),
-                    table.register_forward_hook(rows.put),
-                ]
-            model.words = words
-            yield
-        finally:
-            model.words = before
-            for handle in handles:
-                handle.remove()
+        return learnt(model, self.word, {part: read[name] for part, name in self.tensors.items()})
+
+
+@contextmanager
+def learnt(model: Model, word: str, vectors: Mapping[str, Float[Tensor, "..."]]) -> Generator[None]:
+    """A new word known to a model's text encoders while the block runs.
+
+    Args:
+        vectors: text encoder → one vector, or as many as the word takes tokens.
+    """
+    before = model.words
+    handles: list[torch.utils.hooks.RemovableHandle] = []
+    words = {part: dict(known) for part, known in before.items()}
+    try:
+        for part, each in vectors.items():
+            table, known = table_of(model, part), words.setdefault(part, {})
+            start = table.num_embeddings + sum(len(ids) for ids in known.values())
+            rows = NewRows(start, torch.atleast_2d(each))
+            known[word] = tuple(range(start, start + len(rows.rows)))
+            handles += [
+                model.networks[part].register_forward_pre_hook(rows.take),
+                table.register_forward_hook(rows.put),
+            ]
+        model.words = words
+        yield
+    finally:
+        model.words = before
+        for handle in handles:
+            handle.remove()
+
+
+def table_of(model: Model, part: str) -> nn.Embedding:
+    """A text encoder's table of known words."""
+    table = model.networks[part].get_submodule(_table(part, Target.of(model)))
+    assert isinstance(table, nn.Embedding)
+    return table
 
 
 class NewRows:
@@ -147,6 +160,11 @@ def _assigned(file: Checkpoint, target: Target, *, pair: bool) -> dict[str, str]
     # the refiner has SDXL's second text encoder alone
     names = PAIR[1:] if target.family == "sdxl-refiner" else PAIR
     return dict(zip(target.texts, names, strict=False)) if len(names) == len(target.texts) else {}
+
+
+def tensor_names(target: Target) -> dict[str, str]:
+    """What new files call the vectors of each text encoder: kohya's name for one, SDXL's for a pair."""
+    return dict(zip(target.texts, PAIR if len(target.texts) > 1 else ("emb_params",), strict=True))
 
 
 def _table(part: str, target: Target) -> str:

@@ -15,6 +15,7 @@ from gesso.cli.inspect import Inspect
 from gesso.cli.outpaint import Outpaint
 from gesso.cli.prompt import Prompt
 from gesso.cli.replay import Replay
+from gesso.cli.train import Train
 from gesso.errors import (
     AdapterError,
     Cancelled,
@@ -65,6 +66,8 @@ class Gesso(BaseSettings):
     """Say what a checkpoint file is, and why."""
     prompt: CliSubCommand[Prompt]
     """Show what the network is told by a prompt, and what of it will not happen."""
+    train: CliSubCommand[Train]
+    """Teach a model from pictures: LoRA, new words, whole models, ControlNets."""
     replay: CliSubCommand[Replay]
     """Paint a picture again from what it carries."""
 

@@ -239,12 +239,20 @@ class Reader:
     Args:
         towers: joined along features.
         device: where they are; the CPU unless given.
+        together: read many windows in one call, as training does; else each by itself, so that what a prompt
+            becomes does not depend, to the last bit, on what is read beside it.
     """
 
     def __init__(
-        self, towers: Sequence[Tower], manner: Manner = Manner(), device: torch.device | None = None
+        self,
+        towers: Sequence[Tower],
+        manner: Manner = Manner(),
+        device: torch.device | None = None,
+        *,
+        together: bool = False,
     ) -> None:
         self._manner = manner
+        self._together = together
         self._readings = [
             _Reading(tower, replace(tower.windowing, cut=manner.cut), manner, device) for tower in towers
         ]
@@ -258,6 +266,9 @@ class Reader:
         shares = [self._shares(each) for each in told]
         said = [[self._windows(prompt) for prompt, _ in each] for each in shares]
         count = max(len(run) for each in said for prompt in each for run in prompt)
+        if self._together:
+            for tower, reading in enumerate(self._readings):
+                reading.ahead([window for each in said for prompt in each for window in prompt[tower]], count)
         read = [[self._read(prompt, count) for prompt in each] for each in said]
         return tuple(
             mixed([(encoded, weight) for encoded, (_, weight) in zip(row, each, strict=True)])
@@ -308,6 +319,14 @@ def mixed(shares: Sequence[tuple[Encoded, float]]) -> Encoded:
 
 
 @dataclass(frozen=True)
+class _Row:
+    """The states of one window of many."""
+
+    hidden: tuple[Float[Tensor, "1 n d"], ...]
+    pooled: Float[Tensor, "1 p"]
+
+
+@dataclass(frozen=True)
 class _Reading:
     tower: Tower
     windowing: Windowing
@@ -324,11 +343,19 @@ class _Reading:
     def window(self, window: Window) -> Encoded:
         """Read one window by itself, once: what a prompt becomes never depends on what is read beside it."""
         if window not in self.read:
-            self.read[window] = self.fresh(window)
+            self.read[window] = self.made(window, self.states((window,)))
         return self.read[window]
 
-    def fresh(self, window: Window) -> Encoded:
-        states = self.states(window)
+    def ahead(self, said: Sequence[Window], count: int) -> None:
+        """Read windows in one call, and the empty one if any prompt has fewer than the count."""
+        new = tuple(dict.fromkeys((*said, self.windowing.window()) if count > 1 else said))
+        states = self.states(new)
+        for i, window in enumerate(new):
+            hidden = tuple(each[i : i + 1] for each in states.hidden)
+            self.read[window] = self.made(window, _Row(hidden, states.pooled[i : i + 1]))
+
+    def made(self, window: Window, states: TextStates) -> Encoded:
+        """What becomes of the states of one window."""
         layer = self.tower.skipped(self.manner.clip_skip)
         depth = len(states.hidden) - 1
         if not -depth <= layer < 0:
@@ -344,8 +371,8 @@ class _Reading:
             context = said[None].to(context.dtype)
         return Encoded(context, states.pooled if self.tower.pooled else None)
 
-    def states(self, window: Window) -> TextStates:
-        return self.tower.encoder(torch.tensor([window.ids], device=self.device))
+    def states(self, said: tuple[Window, ...]) -> TextStates:
+        return self.tower.encoder(torch.tensor([window.ids for window in said], device=self.device))
 
     def silence(self) -> Float[Tensor, "n d"]:
         return self.window(self.windowing.window()).context[0].float()

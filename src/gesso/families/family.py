@@ -106,6 +106,7 @@ class Family:
         editions: names of well-known widths and depths, each by its signs; for information only.
         parts: what its files carry beside UNet, autoencoder and text encoders, each with its prefix.
         aligned: which table of align_your_steps was made for it.
+        adapter_names: whose names of the UNet's layers its adapter files use.
         zero_empty: an empty negative prompt is told as zeros.
     """
 
@@ -125,6 +126,7 @@ class Family:
     editions: tuple[Variant, ...] = ()
     parts: tuple[tuple[str, str], ...] = ()
     aligned: Literal["sd1", "sdxl"] = "sd1"
+    adapter_names: Literal["original", "diffusers"] = "diffusers"
 
     def contradictions(self, shapes: Shapes) -> list[str]:
         """What the header shows against this family, in the order of its signs; empty for a member."""

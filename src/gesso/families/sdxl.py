@@ -85,6 +85,7 @@ SDXL = Family(
         Variant("2.6B", (has(f"{UNET}output_blocks.8."), has(f"{UNET}middle_block.1.transformer_blocks.9."))),
     ),
     aligned="sdxl",
+    adapter_names="original",
 )
 
 REFINER = Family(
@@ -119,4 +120,5 @@ REFINER = Family(
     scalars=5,
     editions=(Variant("2.3B", (has(f"{UNET}middle_block.1.transformer_blocks.3."),)),),
     aligned="sdxl",
+    adapter_names="original",
 )

@@ -18,7 +18,7 @@ from gesso.generation.wording import moments, regional, said_at
 from gesso.model import Model
 from gesso.request import Request
 
-__all__ = ["Conditions", "conditions"]
+__all__ = ["Conditions", "conditioning", "conditions", "tower"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def conditions(model: Model, request: Request, scene: Scene, steps: int) -> tupl
     Raises:
         RequestError: clip skip asks for a layer that is not there.
     """
-    towers = [_tower(model, part) for part in model.identity.text]
+    towers = [tower(model, part) for part in model.identity.text]
     emphasis = request.emphasis or dialect(request.dialect).emphasis
     manner = Manner.named(emphasis, dialect(request.dialect).cut, request.clip_skip)
     reader, concat = Reader(towers, manner, model.device), beside(model, scene)
@@ -112,18 +112,28 @@ class _Encoder:
         return replace(found, roles=(role,))
 
     def _conditioning(self, encoded: Encoded, aesthetic: float, seen: Tensor | None) -> Conditioning:
-        width = self.model.identity.vector_width
-        if encoded.pooled is None or width is None:
-            return Conditioning(encoded.context, seen, self.concat)
-        vector = size_vector(encoded.pooled, _sizes(self.request, aesthetic), width)
-        return Conditioning(encoded.context, vector, self.concat)
+        found = conditioning(self.model, encoded, _sizes(self.request, aesthetic), self.concat)
+        return found if found.vector is not None else replace(found, vector=seen)
+
+
+def conditioning(model: Model, encoded: Encoded, sizes: Sizes, concat: Tensor | None = None) -> Conditioning:
+    """What was read, and the sizes where the model is told them.
+
+    Args:
+        concat: what is shown beside the noisy latents.
+    """
+    width = model.identity.vector_width
+    if encoded.pooled is None or width is None:
+        return Conditioning(encoded.context, None, concat)
+    return Conditioning(encoded.context, size_vector(encoded.pooled, sizes, width), concat)
 
 
 NOTHING = Told(((Prompt(((),)), 1.0),))
 """No words at all."""
 
 
-def _tower(model: Model, part: TextPart) -> Tower:
+def tower(model: Model, part: TextPart) -> Tower:
+    """One of a model's text encoders as its family reads it, with the new words that are attached."""
     return Tower(
         encoder=cast(TextEncoder, model.networks[part.name]),
         layer=part.layer,

@@ -160,6 +160,12 @@ class Additions:
             torch.stack(middle).sum(0) if middle else None,
         )
 
+    def to(self, dtype: torch.dtype) -> "Additions":
+        """The same in another type."""
+        middle = None if self.middle is None else self.middle.to(dtype)
+        inputs, skips = ({i: x.to(dtype) for i, x in each.items()} for each in (self.inputs, self.skips))
+        return Additions(inputs, skips, middle)
+
 
 def _summed(one: Mapping[int, Tensor], other: Mapping[int, Tensor]) -> dict[int, Tensor]:
     return {**one, **{i: one[i] + each if i in one else each for i, each in other.items()}}

@@ -3,24 +3,40 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gesso.errors import NotFinite
+from gesso.errors import BrokenFile, NotFinite
 from gesso.training.averaging import Average
+from gesso.training.optimizers import optimizer, ready
 from gesso.training.settings import TrainingSettings
+from gesso.training.states import States
 
-__all__ = ["Progress", "Run", "learning_rate", "stop_on_signals", "train"]
+__all__ = ["Loss", "Progress", "Run", "Saved", "Turn", "share_of_rate", "stop_on_signals", "train"]
 
-Loss = Callable[[torch.Generator], Tensor]
-"""The loss of one batch; every random number in it comes from the generator."""
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One batch's turn.
+
+    Args:
+        number: of the batch, counted from 0 over the whole run.
+        generator: every random number of the batch comes from it.
+    """
+
+    number: int
+    generator: torch.Generator
+
+
+Loss = Callable[[Turn], Tensor]
+"""The loss of one batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +46,22 @@ class Progress:
     Args:
         step: steps done.
         loss: mean over the reported steps.
+        losses: of each of them.
         seconds: spent on the reported steps.
     """
 
     step: int
     loss: float
+    losses: tuple[float, ...]
     rate: float
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The state is saved."""
+
+    step: int
 
 
 @dataclass
@@ -46,58 +71,84 @@ class Run:
     The random numbers of a step come from the seed and the step's number, so that the number is their state.
 
     Args:
+        network: whose parameters are trained; those of modules named text… have a rate of their own.
         step: steps done.
     """
 
     network: nn.Module
     settings: TrainingSettings
     step: int = 0
-    average: Average = field(init=False)
-    optimizer: torch.optim.AdamW = field(init=False)
+    average: Average | None = field(init=False)
+    optimizer: torch.optim.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.average = Average(self.network, self.settings.average)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            self.settings.rate,
-            betas=self.settings.betas,
-            weight_decay=self.settings.weight_decay,
-            fused=True,
-        )
+        settings = self.settings
+        self.average = Average(self.network, settings.average) if settings.average else None
+        self.optimizer = optimizer(_groups(self.network, settings), settings)
 
-    def save(self, path: Path) -> None:
-        """Write the state beside its place and move it there, so that a kill leaves the old or the new."""
-        state = {
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """What the run has learnt, by the parameters' names: their average, if one is kept."""
+        if self.average is not None:
+            return self.average.weights
+        return {name: weight.detach() for name, weight in self.network.named_parameters()}
+
+    def save(self, states: States) -> None:
+        """Write down all that the next step depends on."""
+        state: dict[str, Any] = {
             "step": self.step,
             "network": self.network.state_dict(),
-            "average": self.average.weights,
+            "average": {} if self.average is None else self.average.weights,
             "optimizer": self.optimizer.state_dict(),
         }
-        beside = path.with_suffix(".partial")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, beside)
-        beside.replace(path)
+        states.save(self.step, state)
 
-    def resume(self, path: Path) -> None:
-        """Go back to a saved state."""
-        state = torch.load(path, weights_only=True)
+    def resume(self, states: States) -> bool:
+        """Go on from the newest saved state; False where there is none.
+
+        Raises:
+            BrokenFile: it is not one of this run.
+        """
+        state = states.newest()
+        if state is None:
+            return False
+        try:
+            self.network.load_state_dict(state["network"], strict=True)
+            if self.average is not None:
+                self.average.load(state["average"])
+            rates = [group["highest"] for group in self.optimizer.param_groups]
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise BrokenFile(
+                f"a saved state must be of the same run, however: {states.paths()[-1]} is of another",
+                hint=str(error).splitlines()[0],
+            ) from error
+        # rates are the settings', which may have changed
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["highest"] = rate
         self.step = state["step"]
-        self.network.load_state_dict(state["network"], strict=True)
-        self.average.load(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        return True
 
 
-def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """The rate of a step, counted from 0: a rise, a plateau, and half a cosine down to 0.
+def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
+    """Parameters by their rates."""
+    texts = [w for name, w in network.named_parameters() if name.startswith("text")]
+    others = [w for name, w in network.named_parameters() if not name.startswith("text")]
+    rates = ((others, settings.rate), (texts, settings.text_rate or settings.rate))
+    return [{"params": weights, "lr": rate, "highest": rate} for weights, rate in rates if weights]
+
+
+def share_of_rate(settings: TrainingSettings, step: int) -> float:
+    """What part of the highest rate a step has, counted from 0: a rise, a plateau, half a cosine down to 0.
 
     Source: the cosine of Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5, over the last part only.
     """
     rise = min(1.0, (step + 1) / (settings.warmup + 1))
     begin = settings.steps * (1 - settings.fall)
     if step < begin or settings.steps == begin:
-        return settings.rate * rise
+        return rise
     gone = min(1.0, (step - begin) / (settings.steps - begin))
-    return settings.rate * rise * 0.5 * (1 + math.cos(math.pi * gone))
+    return rise * 0.5 * (1 + math.cos(math.pi * gone))
 
 
 @contextmanager
@@ -116,52 +167,66 @@ def stop_on_signals() -> Generator[Event]:
             signal.signal(number, handler)
 
 
-def train(run: Run, loss: Loss, state: Path, stop: Event | None = None) -> Iterator[Progress]:
+def train(run: Run, loss: Loss, states: States, stop: Event | None = None) -> Iterator[Progress | Saved]:
     """Train to the run's last step, or until stopped; the state is saved then, and every so often.
 
     Args:
-        state: where the state is saved.
+        states: where the state is saved.
         stop: set it to end after the step in progress.
 
     Raises:
         NotFinite: the loss overflowed; the last saved state is as it was.
     """
     settings, since, losses = run.settings, time.monotonic(), list[Tensor]()
+    saved = run.step if states.paths() else -1
     while run.step < settings.steps and not (stop and stop.is_set()):
         losses.append(_step(run, loss))
-        if run.step % settings.report_every == 0 or run.step == settings.steps:
+        last = run.step == settings.steps or bool(stop and stop.is_set())
+        saving = last or run.step % settings.save_every == 0
+        # told before saved: what a state has behind it is on record
+        if saving or run.step % settings.report_every == 0:
             yield _report(run, losses, since)
             since, losses = time.monotonic(), []
-        if run.step % settings.save_every == 0:
-            run.save(state)
-    run.save(state)
+        if saving:
+            run.save(states)
+            saved = run.step
+            yield Saved(saved)
+            since = time.monotonic()
+    if saved != run.step:
+        run.save(states)
 
 
 def _step(run: Run, loss: Loss) -> Tensor:
     """One optimizer step; its mean loss."""
-    settings, total = run.settings, torch.zeros(())
+    settings = run.settings
+    parts: list[Tensor] = []
+    ready(run.optimizer, training=True)
     for i in range(settings.accumulate):
-        part = loss(_draws(settings.seed, run.step * settings.accumulate + i)) / settings.accumulate
+        part = loss(_turn(settings.seed, run.step * settings.accumulate + i)) / settings.accumulate
         part.backward()
-        total += part.detach()
+        parts.append(part.detach())
+    total = torch.stack(parts).sum()
     if not torch.isfinite(total):
         raise NotFinite(f"the loss must be finite, however: it is {float(total)} in step {run.step}")
     nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip)
     for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(settings, run.step)
+        group["lr"] = group["highest"] * share_of_rate(settings, run.step)
     run.optimizer.step()
     run.optimizer.zero_grad()
-    run.average.update(run.network, run.step)
+    ready(run.optimizer, training=False)
+    if run.average is not None:
+        run.average.update(run.network, run.step)
     run.step += 1
     return total
 
 
-def _draws(seed: int, batch: int) -> torch.Generator:
+def _turn(seed: int, batch: int) -> Turn:
     # neighbouring numbers must not give overlapping streams: spread them over 63 bits
     mixed = (seed * 0x9E3779B97F4A7C15 + batch * 0xD1B54A32D192ED03 + 1) & (2**63 - 1)
-    return torch.Generator().manual_seed(mixed)
+    return Turn(batch, torch.Generator().manual_seed(mixed))
 
 
 def _report(run: Run, losses: list[Tensor], since: float) -> Progress:
-    mean = float(torch.stack(losses).mean())
-    return Progress(run.step, mean, learning_rate(run.settings, run.step - 1), time.monotonic() - since)
+    each = tuple(torch.stack(losses).tolist())
+    rate = run.settings.rate * share_of_rate(run.settings, run.step - 1)
+    return Progress(run.step, sum(each) / len(each), each, rate, time.monotonic() - since)

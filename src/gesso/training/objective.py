@@ -4,13 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from gesso.training.distance import DISTANCES, bound
+from gesso.training.recipe import ObjectiveRules
+from gesso.training.weighting import WEIGHTINGS
 
 __all__ = ["Noised", "Objective"]
 
 Predict = Callable[[Float[Tensor, "b c h w"], Float[Tensor, " b"]], Float[Tensor, "b c h w"]]
+PLAIN = ObjectiveRules()
 
 
 @dataclass(frozen=True)
@@ -19,26 +23,30 @@ class Noised:
 
     Args:
         t: network time of each, whole numbers.
+        seen: the noise that the network sees, where that is another.
+        mask: how much of each cell counts, 0…1; None for all.
     """
 
     latents: Float[Tensor, "b c h w"]
     noise: Float[Tensor, "b c h w"]
     t: Int[Tensor, " b"]
+    seen: Float[Tensor, "b c h w"] | None = None
+    mask: Float[Tensor, "b 1 h w"] | None = None
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The mean squared error of a prediction, weighted by time.
+    """The mean mistake of a prediction, weighted by time.
 
     Args:
         alphas_cumprod: share of the picture's variance left at each time, falling.
-        prediction: what the network names, noise or velocity.
-        min_snr: γ of the min-SNR weighting; None weighs all times alike.
+        prediction: what the network names: noise, velocity or the clean latents.
+        rules: how mistakes are measured and weighted.
     """
 
     alphas_cumprod: Float[Tensor, " times"]
-    prediction: Literal["epsilon", "v"] = "epsilon"
-    min_snr: float | None = None
+    prediction: Literal["epsilon", "v", "x0"] = "epsilon"
+    rules: ObjectiveRules = PLAIN
 
     def __call__(self, predict: Predict, noised: Noised) -> Float[Tensor, ""]:
         """The loss of a batch.
@@ -46,11 +54,24 @@ class Objective:
         Args:
             predict: the network, given noisy latents scaled for it and their times.
         """
+        return self.each(predict, noised).mean()
+
+    def each(self, predict: Predict, noised: Noised) -> Float[Tensor, " b"]:
+        """The loss of every row."""
         signal, noise = self.shares(noised.t)
-        inputs = signal * noised.latents + noise * noised.noise
-        error = predict(inputs, noised.t.float()) - self.target(noised)
-        each = error.float().square().mean(dim=(1, 2, 3))
-        return (self.weights(noised.t) * each).mean()
+        inputs = signal * noised.latents + noise * (noised.noise if noised.seen is None else noised.seen)
+        error = (predict(inputs, noised.t.float()) - self.target(noised)).float()
+        alphas = self.alphas_cumprod[noised.t].to(error)
+        cost = DISTANCES[self.rules.loss](error, bound(self.rules, noised.t, alphas)[:, None, None, None])
+        return self.weights(noised.t) * self.masked(cost, noised.mask).mean(dim=(1, 2, 3))
+
+    def masked(
+        self, cost: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"] | None
+    ) -> Float[Tensor, "b c h w"]:
+        """What lies outside the mask counts less."""
+        if mask is None:
+            return cost
+        return cost * (self.rules.unmasked + (1 - self.rules.unmasked) * mask.to(cost))
 
     def shares(self, t: Int[Tensor, " b"]) -> tuple[Float[Tensor, "b 1 1 1"], Float[Tensor, "b 1 1 1"]]:
         """Factors of latents and noise in what the network sees.
@@ -68,17 +89,12 @@ class Objective:
         """
         if self.prediction == "epsilon":
             return noised.noise
+        if self.prediction == "x0":
+            return noised.latents
         signal, noise = self.shares(noised.t)
         return signal * noised.noise - noise * noised.latents
 
     def weights(self, t: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
-        """How much each time counts.
-
-        Source: Hang et al. 2023, arXiv:2303.09556, section 3.4: min(SNR, γ) on x₀, which is
-        min(SNR, γ) / SNR on noise and min(SNR, γ) / (SNR + 1) on v.
-        """
-        if self.min_snr is None:
-            return torch.ones_like(t, dtype=torch.float32)
+        """How much each time counts."""
         alphas = self.alphas_cumprod[t]
-        snr = alphas / (1 - alphas)
-        return snr.clamp(max=self.min_snr) / (snr if self.prediction == "epsilon" else snr + 1)
+        return WEIGHTINGS[self.rules.weighting](alphas / (1 - alphas), self.prediction, self.rules.gamma)

@@ -23,17 +23,25 @@ class TrainingSettings(BaseModel):
     """Steps over which the rate rises from 0."""
     fall: float = Field(default=0.4, ge=0, le=1)
     """Share of the run, at its end, over which the rate falls to 0 along half a cosine."""
+    text_rate: float | None = Field(default=None, gt=0)
+    """Highest learning rate of text encoders, where that differs."""
+    optimizer: str = "adamw"
+    """adamw, sgd, adafactor, or with the extra `train` a name that pytorch-optimizer knows."""
     betas: tuple[float, float] = (0.9, 0.99)
-    """AdamW's memory of gradients and of their squares."""
+    """The optimizer's memory of gradients and of their squares."""
     weight_decay: float = Field(default=0.01, ge=0)
-    """AdamW's pull towards 0, per unit of learning rate."""
+    """The optimizer's pull towards 0, per unit of learning rate."""
+    options: dict[str, float | bool | str] = Field(default_factory=dict[str, float | bool | str])
+    """Further options of the optimizer, by its own names."""
     clip: float = Field(default=1.0, gt=0)
     """Longest gradient; longer ones are shortened to it."""
     average: float = Field(default=0.999, ge=0, lt=1)
-    """How much of the averaged weights is kept each step."""
+    """How much of the averaged weights is kept each step; 0 averages nothing."""
     seed: int = 0
     """Decides every random number of the run, together with the step."""
     save_every: int = Field(default=500, gt=0)
-    """Steps between saved states."""
+    """Steps between saved states; with each go the files, the validation and the previews."""
+    keep: int = Field(default=1, gt=0)
+    """So many saved states are kept, the newest."""
     report_every: int = Field(default=50, gt=0)
     """Steps between reports."""

@@ -1,0 +1,75 @@
+"""A set-up completes its recipe, and refuses what cannot work before anything runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from gesso.errors import RequestError
+from gesso.training.lesson import Painting
+from gesso.training.setup import opened, saving
+from tests.models import save_model
+from tests.training import made
+
+
+def test_what_the_recipe_leaves_open_the_model_decides(files: dict[str, Path], tmp_path: Path) -> None:
+    asked = made.recipe(files["sd1"], tmp_path, tmp_path / "run", size=None, dtype="auto")
+    full = opened(asked).recipe
+    assert (full.size, full.device, full.objective.prediction) == ((64, 64), "cpu", "epsilon")
+    assert full.dtype in {"float32", "bfloat16"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"objective": {"prediction": "v"}}, "only a full training"),
+        ({"objective": {"noise": {"zero_terminal_snr": True}}}, "zero terminal"),
+        ({"buckets": {"step": 12}}, "multiple of 8"),
+        ({"subject": {"kind": "control"}}, "hints"),
+    ],
+)
+def test_contradictions_are_refused(
+    files: dict[str, Path], tmp_path: Path, fields: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(RequestError, match=words):
+        opened(made.recipe(files["sd1"], tmp_path, tmp_path / "run", **fields))
+
+
+def test_models_that_are_not_trained_are_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    inpainting = save_model(tmp_path / "i.safetensors", "sd1-inpainting")
+    with pytest.raises(RequestError, match="sd1-inpainting"):
+        opened(made.recipe(inpainting, tmp_path, tmp_path / "run"))
+    tensors = load_file(files["sd1"])
+    save_file({**tensors, "edm_mean": torch.zeros(4), "edm_std": torch.ones(4)}, tmp_path / "edm.safetensors")
+    with pytest.raises(RequestError, match="whole times"):
+        opened(made.recipe(tmp_path / "edm.safetensors", tmp_path, tmp_path / "run"))
+
+
+def test_a_full_training_may_change_what_is_named(files: dict[str, Path], tmp_path: Path) -> None:
+    made.album(tmp_path / "p", 1)
+    rules = {"prediction": "v", "noise": {"zero_terminal_snr": True}}
+    asked = made.recipe(
+        files["sd1"], tmp_path / "p", tmp_path / "run", subject={"kind": "full"}, objective=rules
+    )
+    setup = opened(asked)
+    *_, audit = setup.audit()
+    lesson = setup.ready(audit).lesson
+    assert isinstance(lesson, Painting)
+    assert lesson.objective.prediction == "v"
+    assert float(lesson.objective.alphas_cumprod[-1]) < 1e-7
+    saved = saving(setup.recipe, 5)
+    assert saved.markers == ("ztsnr", "v_pred")
+    assert saved.metadata["modelspec.prediction_type"] == "v"
+    assert (saved.metadata["ss_steps"], saved.dtype) == ("5", None)
+    assert saving(setup.recipe.model_copy(update={"save_dtype": "bfloat16"}), 5).dtype is torch.bfloat16
+
+
+def test_where_nothing_is_left_to_learn_nothing_begins(files: dict[str, Path], tmp_path: Path) -> None:
+    made.album(tmp_path / "p", 1)
+    setup = opened(made.recipe(files["sd1"], tmp_path / "p", tmp_path / "run"))
+    *_, audit = setup.audit()
+    audit.entries.clear()
+    with pytest.raises(RequestError, match="kept back"):
+        setup.ready(audit)
