@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gesso.builtin import folder
 from gesso.checkpoint.file import Checkpoint
 from gesso.denoiser import Denoiser
 from gesso.errors import Unsupported
@@ -169,7 +170,7 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
 
 def builtin() -> Path:
     """The checkpoint that comes with gesso."""
-    return Path(__file__).with_name("builtin") / "emoji.safetensors"
+    return folder() / "emoji.safetensors"
 
 
 def _drawn(

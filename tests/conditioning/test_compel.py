@@ -43,6 +43,11 @@ def test_blend_mixes_prompts():
     assert [weight for _, weight in span.told[0].shares] == [3, 1]
 
 
+def test_blends_are_rendered_with_their_weights():
+    text = '("a", "b").blend(3, 1, no_normalize)'
+    assert parse(render(parse(text))) == parse(text)
+
+
 PIECES = st.sampled_from(
     [*'()\\+-<>", a1.', "(a b)1.2", "cat++", "(p)--", '("a","b").and()', '("a+","b").blend(.5,1)', "<cat>"]
 )

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gesso.request import ControlUse, GuidanceShape, Mask, MicroConditions, Refiner, Request, Source
+from gesso.request import (
+    ControlUse,
+    GuidanceShape,
+    ImagePrompt,
+    Mask,
+    MicroConditions,
+    Refiner,
+    Request,
+    Source,
+)
 
 sides = st.integers(8, 16384)
 
@@ -145,3 +154,8 @@ def test_files_alone_stand_for_words_and_masks() -> None:
 def test_a_course_goes_forward(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="shares must rise"):
         Request.model_validate({"loras": [{"file": "x", **fields}]})
+
+
+def test_a_picture_as_a_prompt_acts_from_its_start_to_its_end() -> None:
+    with pytest.raises(ValidationError, match="start must not come after end"):
+        ImagePrompt.model_validate({"images": ["cat.png"], "start": 0.8, "end": 0.2})

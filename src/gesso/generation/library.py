@@ -11,12 +11,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from gesso import builtin
 from gesso.conditioning.dialects import parse
 from gesso.conditioning.extras import find, named_files, weights
 from gesso.conditioning.prompt import Extra, Segment, walk
 from gesso.errors import RequestError, UnknownName
 from gesso.generation.wording import called, spoken
-from gesso.model import builtin
 from gesso.request import EmbeddingUse, LoraUse, Request
 
 __all__ = ["furnished", "names", "placed"]
@@ -70,7 +70,7 @@ def furnished(request: Request) -> Request:
 
 def placed(request: Request) -> Request:
     """The request with paths that are there, as far as names tell."""
-    where = [builtin().parent] if request.library is None else [request.library, builtin().parent]
+    where = [builtin.folder()] if request.library is None else [request.library, builtin.folder()]
 
     def there(path: Path, *kinds: str) -> Path:
         found = (find(path.stem, each) for kind in kinds for root in where for each in _folders(root, kind))

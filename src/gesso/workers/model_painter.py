@@ -11,7 +11,7 @@ from gesso.errors import NoDevice
 from gesso.generation.events import Finished, Painted, Stepped
 from gesso.generation.generate import generate
 from gesso.generation.result import Origin, save
-from gesso.model import Model, Origins, load
+from gesso.model import Model, load
 from gesso.request import Request
 from gesso.workers.job import Job
 from gesso.workers.painter import Advanced, Drawn, Happening, Machine, Noted
@@ -60,7 +60,7 @@ class ModelPainter:
         """Where the model comes from, by the library's names: no path of this machine gets into a picture."""
         origin = Origin.of(model)
         vae = origin.others.vae and self.places.named(origin.others.vae)
-        others = Origins(vae, None, origin.others.ema)
+        others = replace(origin.others, vae=vae, lender=None)
         return replace(origin, path=self.places.named(origin.path), others=others)
 
     def _load(self, name: str) -> Model:

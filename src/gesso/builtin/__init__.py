@@ -1,0 +1,10 @@
+"""The files that come with gesso: a checkpoint, and what was made for it."""
+
+from pathlib import Path
+
+__all__ = ["folder"]
+
+
+def folder() -> Path:
+    """Where they are: checkpoints by themselves, others in folders of their kind."""
+    return Path(__file__).parent
