@@ -11,7 +11,7 @@ from gesso.cli.main import main
 from gesso.errors import RequestError
 from gesso.generation.canvas import Box
 from gesso.generation.controlling import View, view
-from gesso.generation.depth import depth_map, named_depth
+from gesso.generation.depth import depth_map
 from gesso.generation.generate import paint
 from gesso.model import Model, load
 from gesso.request import Mask, Request, Shown, Source
@@ -90,8 +90,6 @@ def test_the_picture_knows_its_depth(file: Path, tmp_path: Path, capsys: pytest.
 
 
 def test_files_that_are_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="is not there"):
-        named_depth(Request(depth=Shown(image=tmp_path / "none.png")))
     (tmp_path / "x.png").write_bytes(b"no picture")
     with pytest.raises(RequestError, match="depth must be a picture"):
         depth_map(Shown(image=tmp_path / "x.png"), view((64, 64)), (8, 8))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, inf
 
 import torch
 from jaxtyping import Float
@@ -18,6 +17,7 @@ from gesso.errors import AdapterError, RequestError
 from gesso.generation.canvas import Box, Stage
 from gesso.generation.editing import open_picture, picture_hash
 from gesso.generation.latents import Scene, as_image, kept
+from gesso.generation.plan import within_steps
 from gesso.model import Model
 from gesso.request import ControlUse
 from gesso.sampling.levels import Sigmas
@@ -27,8 +27,6 @@ __all__ = ["MARKED", "OpenControl", "View", "open_controls", "set_to_work", "vie
 Size = tuple[int, int]
 MARKED = "inpaint"
 """The one annotator that needs more than a picture: it marks what is painted."""
-EDGE = 1e-9
-"""So that a share of the steps that is a whole number of them stays one."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,9 @@ def _acting(
     if each.region is not None:
         region = as_region(seen.part(each.region.convert("L"), size, use.resize))
     strength = Strength(_layers(use, guide), region, pooled=bool(use.pooled))
-    return Acting(guide, shown, strength, _levels(use, sigmas), prompted=use.mode == "control")
+    return Acting(
+        guide, shown, strength, within_steps(use.start, use.end, sigmas), prompted=use.mode == "control"
+    )
 
 
 def _layers(use: ControlUse, guide: Guide) -> tuple[float, ...]:
@@ -175,14 +175,6 @@ def _layers(use: ControlUse, guide: Guide) -> tuple[float, ...]:
         )
     plain = (1.0,) * count if use.mode == "balanced" else guide.soft
     return tuple(use.weight * factor for factor in use.layers or plain)
-
-
-def _levels(use: ControlUse, sigmas: Sigmas) -> tuple[float, float]:
-    """Above which noise level, and up to which, it acts: in steps that lie within its shares as a whole."""
-    steps = len(sigmas) - 1
-    first, last = ceil(use.start * steps - EDGE), floor(use.end * steps + EDGE)
-    highest = inf if first == 0 else sigmas[first]
-    return (0.0 if last == steps else sigmas[last]), highest
 
 
 def _shown(each: OpenControl, scene: Scene, seen: View, size: Size) -> Float[Tensor, "1 3 H W"]:

@@ -6,32 +6,11 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from gesso.checkpoint.hashes import sha256
 from gesso.errors import RequestError
 from gesso.generation.controlling import View
-from gesso.request import Request, Shown
+from gesso.request import Shown
 
-__all__ = ["depth_map", "named_depth"]
-
-
-def named_depth(request: Request) -> Request:
-    """The request with its picture of depth named by its hash.
-
-    Raises:
-        RequestError: the file is missing, or not the one that the request was made for.
-    """
-    if request.depth is None:
-        return request
-    path, wanted = request.depth.image, request.depth.sha256
-    if not path.is_file():
-        raise RequestError(f"depth must be a picture, however: {path} is not there")
-    digest = sha256(path)
-    if wanted not in {None, digest}:
-        raise RequestError(
-            f"depth must be the file that the request was made for, however: {path} has changed",
-            hint=f"wanted: sha256 {wanted}",
-        )
-    return request.model_copy(update={"depth": request.depth.model_copy(update={"sha256": digest})})
+__all__ = ["depth_map"]
 
 
 def depth_map(use: Shown, seen: View, latent: tuple[int, int]) -> Float[Tensor, "1 1 h w"]:

@@ -17,7 +17,7 @@ from gesso.errors import NotFinite
 from gesso.generation.canvas import Stage
 from gesso.generation.conditions import Conditions, conditions
 from gesso.generation.controlling import OpenControl, View, open_controls, set_to_work, view
-from gesso.generation.depth import depth_map, named_depth
+from gesso.generation.depth import depth_map
 from gesso.generation.editing import Original, opened, prepared, surveyed
 from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
 from gesso.generation.fitting import Fitting
@@ -26,8 +26,10 @@ from gesso.generation.image_prompts import image_prompts, named_image_prompts
 from gesso.generation.latents import Scene, as_pixels, decoded, encoded, open_image, preview, widened
 from gesso.generation.library import furnished
 from gesso.generation.plan import Pass, Plan, plan, resolved
+from gesso.generation.referring import referring
 from gesso.generation.regions import named_regions, region_maps
 from gesso.generation.result import Result
+from gesso.generation.shown import named_shown
 from gesso.generation.variations import Varied, varied
 from gesso.generation.wording import spoken
 from gesso.guidance.masking import held
@@ -125,7 +127,7 @@ def _start(model: Model, request: Request, fitting: Fitting) -> Run:
         models["refiner"] = _refiner(full.refiner.model, model)
     # before adapters: what a control borrows of the UNet is the checkpoint's own
     opened_controls = open_controls(models, full.controls, fitting.notes)
-    full = named_depth(named_image_prompts(fitting.put(models, full, whole.sigmas)))
+    full = named_shown(named_image_prompts(fitting.put(models, full, whole.sigmas)))
     full = full.model_copy(update={"controls": tuple(each.use for each in opened_controls)})
     if full.seamless is not None:
         for network in {each for model in models.values() for each in _painting(model)}:
@@ -156,14 +158,24 @@ def _set(run: Run, scene: Scene, size: tuple[int, int], seen: View) -> None:
     if depth is not None:
         scene = replace(scene, depth=depth_map(depth, seen, scene.latent))
     if run.varied is not None:
-        scene = replace(scene, vector=run.varied((run.plan.request.seed or 0) + run.picture))
+        scene = replace(scene, vector=run.varied(_seed(run)))
     run.scene = scene
     steps = len(run.plan.sigmas) - 1
     run.conditions = {name: conditions(each, told, scene, steps) for name, each in run.models.items()}
     acting = set_to_work(run.models, run.opened, scene, seen, run.plan.sigmas)
+    use = run.plan.request.reference
+    # first, so that what the network makes of it is not changed by what follows
+    looking = () if use is None else (referring(base, use, scene, run.plan.sigmas, _seed(run)),)
     # a refiner reads other tokens than the model that it refines for
-    run.controls = {**acting, "base": (*run.prompted, *acting.get("base", ()))}
+    run.controls = {**acting, "base": (*looking, *run.prompted, *acting.get("base", ()))}
     run.clean = None if scene.pixels is None else base.latents(encoded(base, scene.pixels))
+
+
+def _seed(run: Run) -> int:
+    """Of the picture that is painted."""
+    seed = run.plan.request.seed
+    assert seed is not None
+    return seed + run.picture
 
 
 def _refiner(path: Path, base: Model) -> Model:
@@ -177,8 +189,9 @@ def _picture(run: Run, picture: int) -> Iterator[Event]:
     if run.plan.stages is None:
         full = run.plan.request
         assert full.size is not None
-        # choices in braces fall differently for every seed, and so does noise on what pictures show
-        if picture and (run.varied or spoken(full, picture) != spoken(full, picture - 1)):
+        # choices in braces fall differently for every seed, and so does noise on what is shown
+        noisy = run.varied is not None or full.reference is not None
+        if picture and (noisy or spoken(full, picture) != spoken(full, picture - 1)):
             _set(run, run.scene, full.size, view(full.size))
         image = yield from _painted(run, picture)
     else:

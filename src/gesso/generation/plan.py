@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from math import inf
+from math import ceil, floor, inf
 from typing import Literal
 
 from gesso.conditioning.dialects import dialect
@@ -17,7 +17,12 @@ from gesso.sampling.levels import NoiseLevels, Sigmas
 from gesso.sampling.samplers import OptionValue, evaluations, options, sampler
 from gesso.sampling.schedules import align_your_steps, explicit, schedule
 
-__all__ = ["Pass", "Plan", "plan", "resolved"]
+__all__ = ["Pass", "Plan", "plan", "resolved", "within_steps"]
+
+NEVER = (inf, inf)
+"""Noise levels at which nothing happens."""
+EDGE = 1e-9
+"""So that a share of the steps that is a whole number of them stays one."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Pass:
         whole: the noise levels of the whole run.
         estimates: how many estimates each step adds up for the prompt; where it is never more than one, none.
         regions: how many parts of the picture have words of their own.
+        referring: noise levels, above the first and up to the second, at which a reference is looked at.
     """
 
     model: Literal["base", "refiner"]
@@ -49,6 +55,7 @@ class Pass:
     whole: Sigmas
     estimates: tuple[int, ...] = ()
     regions: int = 0
+    referring: tuple[float, float] = NEVER
 
     @property
     def steps(self) -> int:
@@ -82,7 +89,9 @@ class Pass:
         beside = (2 if self.shape.perpendicular is not None else 1) if apart else 0
         disturbed = self.disturbed is not None and self.disturbed[0] <= sigma <= self.disturbed[1]
         blind = apart and self.shape.picture not in {None, 1.0}
-        return count + self.regions + beside + blind + disturbed + (self.shape.self_attention > 0)
+        rows = count + self.regions + beside + blind + disturbed + (self.shape.self_attention > 0)
+        # the network is shown a reference once for every row
+        return 2 * rows if self.referring[0] < sigma <= self.referring[1] else rows
 
 
 @dataclass(frozen=True)
@@ -276,7 +285,22 @@ def _pass(name: Literal["base", "refiner"], request: Request, part: Sigmas, whol
         whole=whole,
         estimates=counts[first : first + len(part) - 1] if max(counts) > 1 else (),
         regions=len(request.regions),
+        referring=_referring(request, name, whole),
     )
+
+
+def _referring(request: Request, model: str, whole: Sigmas) -> tuple[float, float]:
+    use = request.reference
+    return (
+        NEVER if use is None or model != "base" or not use.weight else within_steps(use.start, use.end, whole)
+    )
+
+
+def within_steps(start: float, end: float, sigmas: Sigmas) -> tuple[float, float]:
+    """Above which noise level and up to which those steps are that lie wholly between shares of a run."""
+    steps = len(sigmas) - 1
+    first, last = ceil(start * steps - EDGE), floor(end * steps + EDGE)
+    return (0.0 if last == steps else sigmas[last]), inf if first == 0 else sigmas[first]
 
 
 def _levels(interval: tuple[float, float], whole: Sigmas) -> tuple[float, float]:

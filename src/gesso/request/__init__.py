@@ -11,6 +11,7 @@ from gesso.request.guidance import (
     Windows,
 )
 from gesso.request.parts import Interval, Part, PortablePath, Share, Shown, Size
+from gesso.request.reference import Reference
 from gesso.request.request import (
     ControlUse,
     EmbeddingUse,
@@ -43,6 +44,7 @@ __all__ = [
     "Perturbation",
     "PortablePath",
     "Projection",
+    "Reference",
     "Refiner",
     "Region",
     "Request",

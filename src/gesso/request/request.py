@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gesso.request.guidance import GuidanceShape, Region, Variation, Windows
 from gesso.request.parts import Part, PortablePath, Share, Shown, Size
+from gesso.request.reference import Reference
 
 __all__ = [
     "ControlUse",
@@ -372,6 +373,8 @@ class Request(Part):
     """A picture to start from."""
     depth: Shown | None = None
     """A picture of depth, light is near, for a model that is told by one."""
+    reference: Reference | None = None
+    """A picture whose looks are taken over, without any further model."""
     refiner: Refiner | None = None
     """A second model that takes over near the end."""
     loras: tuple[LoraUse, ...] = ()
