@@ -12,10 +12,12 @@ from gesso.cli.edit import Edit
 from gesso.cli.generate import Generate
 from gesso.cli.grid import GridCommand
 from gesso.cli.inspect import Inspect
+from gesso.cli.keys import Keys
 from gesso.cli.outpaint import Outpaint
 from gesso.cli.prompt import Prompt
 from gesso.cli.replay import Replay
 from gesso.cli.train import Train
+from gesso.cli.serve import Serve
 from gesso.errors import (
     AdapterError,
     Cancelled,
@@ -70,6 +72,10 @@ class Gesso(BaseSettings):
     """Teach a model from pictures: LoRA, new words, whole models, ControlNets."""
     replay: CliSubCommand[Replay]
     """Paint a picture again from what it carries."""
+    serve: CliSubCommand[Serve]
+    """Serve a page and two common HTTP interfaces over one durable queue."""
+    keys: CliSubCommand[Keys]
+    """Make, list and remove the keys of a server."""
 
     def cli_cmd(self) -> None:
         """Run the chosen command."""

@@ -6,6 +6,7 @@ UserComment, where the web UI looks for it, and `gesso` in MakerNote, which belo
 Source: PNG specification, tEXt and iTXt; CIPA DC-008 (Exif 2.32), tags 0x9286 and 0x927C.
 """
 
+import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from gesso.errors import RequestError, ResourceError
 
-__all__ = ["SUFFIXES", "Texts", "read_texts", "write_picture"]
+__all__ = ["SUFFIXES", "Texts", "packed", "read_texts", "write_picture"]
 
 _EXIF, _USER_COMMENT, _MAKER_NOTE = 0x8769, 0x9286, 0x927C
 _LARGEST_EXIF = 65_533
@@ -56,11 +57,26 @@ def write_picture(image: Image.Image, path: Path, texts: Texts) -> Path:
             f"a picture's name must end in {', '.join(SUFFIXES)}, however: {path.name}", hint="use .png"
         )
     try:
-        return _placed(path, lambda file: write(image, file, texts))
+        return _placed(path, lambda file: write(image, file, texts, None))
     except OSError as error:
         raise ResourceError(
             f"{path} must be a place to write to, however: {error.strerror or error}"
         ) from error
+
+
+def packed(image: Image.Image, suffix: str, texts: Texts, quality: int | None = None) -> bytes:
+    """A picture's bytes in one of the formats.
+
+    Args:
+        suffix: one of `SUFFIXES`.
+        quality: of JPEG and WebP, 0 to 100, instead of what files are saved with.
+
+    Raises:
+        RequestError: JPEG or WebP has no room for so much text.
+    """
+    out = io.BytesIO()
+    _WRITERS[suffix](image, out, texts, quality)
+    return out.getvalue()
 
 
 def read_texts(path: Path) -> Texts:
@@ -83,7 +99,7 @@ def read_texts(path: Path) -> Texts:
     )
 
 
-def _write_png(image: Image.Image, file: BinaryIO, texts: Texts) -> None:
+def _write_png(image: Image.Image, file: BinaryIO, texts: Texts, _quality: int | None) -> None:
     info = PngInfo()
     for name, text in (("parameters", texts.parameters), ("gesso", texts.gesso)):
         if text is not None:
@@ -91,15 +107,18 @@ def _write_png(image: Image.Image, file: BinaryIO, texts: Texts) -> None:
     image.save(file, "PNG", pnginfo=info)
 
 
-def _write_jpeg(image: Image.Image, file: BinaryIO, texts: Texts) -> None:
-    image.convert("RGB").save(file, "JPEG", quality=95, subsampling=0, exif=_exif(texts))
+def _write_jpeg(image: Image.Image, file: BinaryIO, texts: Texts, quality: int | None) -> None:
+    image.convert("RGB").save(
+        file, "JPEG", quality=95 if quality is None else quality, subsampling=0, exif=_exif(texts)
+    )
 
 
-def _write_webp(image: Image.Image, file: BinaryIO, texts: Texts) -> None:
-    image.save(file, "WEBP", lossless=True, exact=True, exif=_exif(texts))
+def _write_webp(image: Image.Image, file: BinaryIO, texts: Texts, quality: int | None) -> None:
+    how = {"lossless": True, "exact": True} if quality is None else {"quality": quality}
+    image.save(file, "WEBP", **how, exif=_exif(texts))
 
 
-_WRITERS: dict[str, Callable[[Image.Image, BinaryIO, Texts], None]] = {
+_WRITERS: dict[str, Callable[[Image.Image, BinaryIO, Texts, int | None], None]] = {
     ".png": _write_png,
     ".jpg": _write_jpeg,
     ".jpeg": _write_jpeg,

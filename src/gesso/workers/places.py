@@ -93,6 +93,13 @@ class Places:
             )
         return whole
 
+    def discreet(self, text: str) -> str:
+        """A message without the paths of this machine."""
+        for root in (self.library, self.data):
+            for path in (root, root.resolve()):
+                text = text.replace(f"{path}/", "").replace(str(path), ".")
+        return text
+
     def inward(self, request: Request) -> Request:
         """The request with the files themselves instead of their names.
 

@@ -80,10 +80,10 @@ class Worker:
             ending = self._painted(job)
         except GessoError as error:
             hint = f"; {error.hint}" if error.hint else ""
-            ending = Ending(State.FAILED, f"{error}{hint}")
+            ending = Ending(State.FAILED, self.places.discreet(f"{error}{hint}"))
         except (OSError, ValueError, RuntimeError) as error:
             # a fault of ours must not take the queue with it; what it was stands with the job
-            ending = Ending(State.FAILED, f"{type(error).__name__}: {error}")
+            ending = Ending(State.FAILED, self.places.discreet(f"{type(error).__name__}: {error}"))
         if ending is not None:
             self.table.finish(job.id, self.name, ending)
         self.places.preview(job.id).unlink(missing_ok=True)

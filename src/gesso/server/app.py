@@ -1,0 +1,127 @@
+"""The application: all doors over one queue, with the workers behind it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi import Request as HttpRequest
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from gesso.errors import GessoError, RequestError
+from gesso.server import own, shop
+from gesso.server.access import Admin
+from gesso.server.dialects import answer
+from gesso.server.envelope import Envelope
+from gesso.server.metrics import exposed
+from gesso.server.refusals import Refused, refused
+from gesso.server.services import Services
+from gesso.server.settings import Settings, loopback
+from gesso.workers.keeping import tidied
+from gesso.workers.supervisor import Crew, Supervisor
+
+__all__ = ["application"]
+
+TIDYING = 600.0
+"""Seconds between two times that what is too old goes."""
+
+
+def application(settings: Settings, *, crew: bool = True) -> ASGIApp:
+    """The server's application.
+
+    Args:
+        crew: whether it looks after workers of its own; else jobs wait for those of others.
+
+    Raises:
+        RequestError: it would be open to other machines without a key.
+    """
+    of = Services.of(settings)
+    if not loopback(settings.host) and not of.keyring:
+        raise RequestError(
+            f"a server that others reach must have keys, however: {settings.host} is open and there are none",
+            hint="make one: gesso keys add NAME",
+        )
+    supervisor = (
+        Supervisor(Crew(settings.address, settings.places, settings.machines), of.table) if crew else None
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            if supervisor is not None:
+                await asyncio.to_thread(supervisor.__enter__)
+                stack.push_async_callback(asyncio.to_thread, supervisor.__exit__)
+            tidying = asyncio.create_task(_tidy(of))
+            stack.callback(tidying.cancel)
+            yield
+
+    app = FastAPI(
+        title="gesso", lifespan=lifespan, max_body_size=settings.limits.body, docs_url=None, redoc_url=None
+    )
+    app.state.services = of
+    for each in (own.router, shop.router, shop.pictures):
+        app.include_router(each)
+    _watch_over(app, of, supervisor)
+    _refuse(app, of)
+    return _reached(app, of)
+
+
+def _reached(app: ASGIApp, of: Services) -> ASGIApp:
+    """The application as pages of other sites may reach it, if any."""
+    origins = of.settings.origins
+    whole = CORSMiddleware(app, origins, allow_methods=["*"], allow_headers=["*"]) if origins else app
+    return Envelope(whole, of)
+
+
+def _watch_over(app: FastAPI, of: Services, crew: Supervisor | None) -> None:
+    @app.get("/api/health", tags=["gesso"])
+    def health() -> Mapping[str, Any]:
+        """Whether jobs are worked on."""
+        workers = None if crew is None else crew.alive
+        return {"status": "ok" if workers != 0 else "no workers", "workers": workers}
+
+    @app.get("/metrics", tags=["gesso"])
+    def metrics(caller: Admin) -> Response:
+        """Numbers for Prometheus."""
+        del caller
+        return Response(exposed(of, crew), media_type="text/plain; version=0.0.4")
+
+
+def _refuse(app: FastAPI, of: Services) -> None:
+    """Every error in the form of its door."""
+    places = of.settings.places
+
+    async def told(http: HttpRequest, refusal: Refused) -> Response:
+        refusal.message = places.discreet(refusal.message)
+        return answer(http.url.path, refusal)
+
+    @app.exception_handler(Refused)
+    async def ours(http: HttpRequest, error: Refused) -> Response:
+        return await told(http, error)
+
+    @app.exception_handler(GessoError)
+    async def gessos(http: HttpRequest, error: GessoError) -> Response:
+        return await told(http, refused(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(http: HttpRequest, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        return await told(http, Refused(422, f"{place}: {first['msg']}", "invalid_value", place or None))
+
+    @app.exception_handler(HTTPException)
+    async def usual(http: HttpRequest, error: HTTPException) -> Response:
+        return await told(http, Refused(error.status_code, str(error.detail), "http"))
+
+    del ours, gessos, malformed, usual
+
+
+async def _tidy(of: Services) -> None:
+    while True:
+        await asyncio.to_thread(tidied, of.table, of.settings.places, of.settings.keeping)
+        await asyncio.sleep(TIDYING)
