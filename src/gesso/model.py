@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.builtin import folder
+from gesso.builtin import checkpoint
 from gesso.checkpoint.file import Checkpoint
 from gesso.denoiser import Denoiser
 from gesso.errors import Unsupported
@@ -170,7 +170,7 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
 
 def builtin() -> Path:
     """The checkpoint that comes with gesso."""
-    return folder() / "emoji.safetensors"
+    return checkpoint()
 
 
 def _drawn(

@@ -6,7 +6,7 @@ import pytest
 from gesso.request import Request
 from gesso.server.keys import LOCAL, Caller
 from gesso.server.refusals import Refused
-from gesso.server.services import Services
+from gesso.server.services import Mark, Services
 from gesso.workers.job import State
 from gesso.workers.table import Ending, Turn
 from tests.server.serving import settings_in
@@ -21,12 +21,12 @@ def of(tmp_path: Path) -> Services:
 
 def test_the_same_ask_sent_again_is_the_same_job(of: Services) -> None:
     async def ids() -> list[str]:
-        asks = [(ANN, "f"), (ANN, "f"), (BOB, "f"), (ANN, "g"), (ANN, None), (ANN, None)]
-        return [(await of.accept(who, Request(steps=2), "", mark)).id for who, mark in asks]
+        asks = [(ANN, "f", False), (ANN, "f", True), (BOB, "f", True), (ANN, "g", True), (ANN, "f", False)]
+        return [(await of.accept(who, Request(steps=2), "", Mark(*mark))).id for who, *mark in asks]
 
     found = asyncio.run(ids())
     assert found[0] == found[1]
-    assert len(set(found)) == 5
+    assert len(set(found)) == 4
 
 
 def test_nobody_sees_the_jobs_of_others_without_the_scope(of: Services) -> None:

@@ -57,7 +57,7 @@ class FakePainter:
                 self._go_wrong(job.request.prompt)
                 done += 1
                 yield Advanced(done, lambda: Image.new("RGB", (8, 8)))
-            image = Image.new("RGB", (8, 8), (seed, seed, seed))
+            image = Image.new("RGB", (8, 8), (seed % 256,) * 3)
             solo = job.request.model_copy(update={"seed": seed, "count": 1})
             yield Drawn(solo, image.size, lambda file, image=image: write_picture(image, file, Texts()))
         yield Noted(("as told",))

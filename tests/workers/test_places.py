@@ -38,7 +38,24 @@ def test_names_and_files_are_the_same_thing_both_ways(places: Places) -> None:
     assert str(places.data.parent) not in places.outward(inside).model_dump_json()
 
 
-BAD = ["../secret", "/etc/passwd", "away", "uploads/../../secret", "loras/../../secret", "a\0b", "nothing"]
+@pytest.mark.parametrize("name", ["ink", "ink.safetensors", "builtin/loras/ink.safetensors"])
+def test_what_comes_with_gesso_is_found_by_name(places: Places, name: str) -> None:
+    found = places.found(Path(name))
+    assert found == builtin().parent / "loras" / "ink.safetensors"
+    assert places.named(found) == Path("builtin/loras/ink.safetensors")
+    assert places.found(Path("style")).parent == places.library.resolve() / "loras"
+
+
+BAD = [
+    "../secret",
+    "/etc/passwd",
+    "away",
+    "uploads/../../secret",
+    "loras/../../secret",
+    "a\0b",
+    "nothing",
+    "*",
+]
 
 
 @pytest.mark.parametrize("name", [*BAD, "uploads/" + "0" * 63 + "g.png", f"uploads/{HASH}.png/x", "x" * 5000])
@@ -59,5 +76,6 @@ def test_whatever_is_found_lies_inside(parts: list[str]) -> None:
 def test_a_model_is_in_the_library_or_comes_with_gesso(places: Places) -> None:
     assert places.model("") == builtin()
     assert places.model("loras/style.safetensors").name == "style.safetensors"
-    assert places.named(builtin()) == Path(builtin().name)
+    assert places.named(builtin()) == Path("builtin") / builtin().name
+    assert places.named(Path("/etc/passwd")) == Path("passwd")
     assert places.folder("a").parent.parent == places.preview("a").parent.parent == places.data

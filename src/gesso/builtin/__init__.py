@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
-__all__ = ["folder"]
+__all__ = ["checkpoint", "folder"]
 
 
 def folder() -> Path:
     """Where they are: checkpoints by themselves, others in folders of their kind."""
     return Path(__file__).parent
+
+
+def checkpoint() -> Path:
+    """The checkpoint that paints where none is named."""
+    return folder() / "emoji.safetensors"

@@ -16,8 +16,8 @@ from gesso.cli.keys import Keys
 from gesso.cli.outpaint import Outpaint
 from gesso.cli.prompt import Prompt
 from gesso.cli.replay import Replay
-from gesso.cli.train import Train
 from gesso.cli.serve import Serve
+from gesso.cli.train import Train
 from gesso.errors import (
     AdapterError,
     Cancelled,

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from gesso.errors import GessoError, RequestError
-from gesso.server import own, shop
+from gesso.server import openai_door, own, shop
 from gesso.server.access import Admin
 from gesso.server.dialects import answer
 from gesso.server.envelope import Envelope
@@ -66,6 +66,8 @@ def application(settings: Settings, *, crew: bool = True) -> ASGIApp:
     app.state.services = of
     for each in (own.router, shop.router, shop.pictures):
         app.include_router(each)
+    app.include_router(openai_door.router, prefix="/v1")
+    app.include_router(openai_door.router, include_in_schema=False)
     _watch_over(app, of, supervisor)
     _refuse(app, of)
     return _reached(app, of)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gesso.request import Request
 from gesso.server.access import Manager, Painter
 from gesso.server.refusals import Refused
-from gesso.server.services import Services, services
+from gesso.server.services import Mark, Services, services
 from gesso.server.views import JobView, view
 from gesso.workers.intake import Ask
 from gesso.workers.job import Job, State
@@ -73,8 +73,8 @@ async def ask(new: NewJob, http: HttpRequest, caller: Painter) -> JobView:
     """Queue a request. The same `Idempotency-Key` gives the same job."""
     of = services(http)
     entry = await asyncio.to_thread(_meant, of, new.model)
-    again = http.headers.get("idempotency-key")
-    job = await of.accept(caller, new.request, entry, again and f"own:{again}"[:64])
+    mark = Mark.of(http, new.model_dump(mode="json"))
+    job = await of.accept(caller, new.request, entry, mark)
     return await _seen(of, job)
 
 

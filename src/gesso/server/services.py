@@ -1,6 +1,8 @@
 """The services behind every door: one queue, one catalogue, one set of keys."""
 
 import asyncio
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,7 +22,36 @@ from gesso.workers.job import Job
 from gesso.workers.schema import PREFERENCES
 from gesso.workers.table import JobTable
 
-__all__ = ["Services", "services"]
+__all__ = ["Mark", "Services", "services"]
+
+
+AGAIN = 900.0
+"""Seconds within which an ask that is sent again is the same job."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How an ask is known again.
+
+    Args:
+        fingerprint: what it has in common with itself, sent again; at most 64 characters.
+        again: whether it may have been sent before.
+    """
+
+    fingerprint: str
+    again: bool
+
+    @staticmethod
+    def of(http: HttpRequest, body: object) -> "Mark":
+        """By the key that the client gave it, or by all it says.
+
+        Source: openai-python, `_base_client.py`: X-Stainless-Retry-Count counts the times it was sent before.
+        """
+        key = http.headers.get("idempotency-key")
+        said = key or json.dumps(body, sort_keys=True, default=repr)
+        digest = hashlib.sha256(f"{http.url.path}\n{said}".encode("utf-8", "replace")).hexdigest()
+        again = http.headers.get("x-stainless-retry-count", "0") not in {"", "0"}
+        return Mark(digest, again or key is not None)
 
 
 @dataclass(frozen=True)
@@ -51,21 +82,19 @@ class Services:
             Links(kept_secret(settings.places.data), limits.link),
         )
 
-    async def accept(
-        self, caller: Caller, request: Request, model: str, fingerprint: str | None = None
-    ) -> Job:
+    async def accept(self, caller: Caller, request: Request, model: str, mark: Mark | None = None) -> Job:
         """Queue an ask, unless it is one that was sent again.
 
         Raises:
-            Refused: a retried ask's job is no longer there.
             GessoError: the request cannot be carried out.
         """
-        if fingerprint is not None:
+        if mark is not None and mark.again:
             since = self.table.clock() - AGAIN
-            found = await asyncio.to_thread(self.table.same, caller.name, fingerprint, since)
+            found = await asyncio.to_thread(self.table.same, caller.name, mark.fingerprint, since)
             if found is not None:
                 return found
-        return await asyncio.to_thread(self.intake.accept, Ask(caller.name, request, model, fingerprint))
+        ask = Ask(caller.name, request, model, mark and mark.fingerprint)
+        return await asyncio.to_thread(self.intake.accept, ask)
 
     async def job(self, caller: Caller, job: str) -> Job:
         """A job that the caller may see.
@@ -104,10 +133,6 @@ class Services:
         with self.table.engine.execution_options(writing=True).begin() as connection:
             connection.execute(old)
             connection.execute(insert(PREFERENCES).values(row))
-
-
-AGAIN = 900.0
-"""Seconds within which the same ask, marked as sent again, is the same job."""
 
 
 def services(http: HttpRequest) -> Services:

@@ -106,7 +106,8 @@ async def library(http: HttpRequest, caller: Painter) -> Library:
 
     def look() -> Library:
         ends = {".safetensors", ".pt", ".pth", ".ckpt", ".bin"}
-        files = (each for each in places.library.rglob("*") if each.suffix in ends and each.is_file())
+        roots = (places.library, places.roots["builtin"])
+        files = (each for root in roots for each in root.rglob("*") if each.suffix in ends and each.is_file())
         return Library(
             samplers=list(SAMPLER_TITLES),
             schedules=list(SCHEDULE_TITLES),

@@ -1,9 +1,10 @@
 """Paints jobs with the library's checkpoints."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any, cast
 
 from PIL import Image
 
@@ -59,9 +60,19 @@ class ModelPainter:
     def _origin(self, model: Model) -> Origin:
         """Where the model comes from, by the library's names: no path of this machine gets into a picture."""
         origin = Origin.of(model)
-        vae = origin.others.vae and self.places.named(origin.others.vae)
-        others = replace(origin.others, vae=vae, lender=None)
-        return replace(origin, path=self.places.named(origin.path), others=others)
+        parts: dict[str, Any] = {
+            each.name: self._named(getattr(origin.others, each.name)) for each in fields(origin.others)
+        }
+        return replace(origin, path=self.places.named(origin.path), others=replace(origin.others, **parts))
+
+    def _named(self, value: object) -> object:
+        match value:
+            case Path():
+                return self.places.named(value)
+            case tuple():
+                return tuple(map(self._named, cast(tuple[object, ...], value)))
+            case _:
+                return value
 
     def _load(self, name: str) -> Model:
         try:

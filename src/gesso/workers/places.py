@@ -1,9 +1,10 @@
 """Places: what files are called outside, and where they are.
 
-Outside, a file is named by its path within the library, or as uploads/HASH.png. Nothing else is reachable,
-whatever a request says; and no path of this machine gets out.
+Outside, a file is named by its path within the library, as uploads/HASH.png, or as builtin/… if it comes with
+gesso. Nothing else is reachable, whatever a request says; and no path of this machine gets out.
 """
 
+import glob
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
+from gesso import builtin
 from gesso.errors import RequestError
 from gesso.request import Request
 
@@ -56,42 +58,53 @@ class Places:
         Raises:
             RequestError: the library has none.
         """
-        if name != BUILTIN:
-            return self.found(Path(name))
-        from gesso.model import builtin
+        return builtin.checkpoint() if name == BUILTIN else self.found(Path(name))
 
-        return builtin()
+    @property
+    def roots(self) -> Mapping[str, Path]:
+        """Folders that names may begin with, and where they are; what begins otherwise is in the library."""
+        return {UPLOADS: self.uploads, "builtin": builtin.folder()}
 
     def named(self, path: Path) -> Path:
-        """What a file is called outside; of one that is neither in the library nor sent, its bare name."""
+        """What a file is called outside; of one that lies nowhere that names reach, its bare name."""
         full = path.resolve()
-        if full.is_relative_to(self.uploads.resolve()):
-            return Path(UPLOADS) / full.name
-        library = self.library.resolve()
-        return full.relative_to(library) if full.is_relative_to(library) else Path(path.name)
+        for name, root in {**self.roots, "": self.library}.items():
+            if full.is_relative_to(root.resolve()):
+                return Path(name) / full.relative_to(root.resolve())
+        return Path(path.name)
 
     def found(self, name: Path) -> Path:
-        """The file or folder of that name.
+        """The file or folder of that name; a bare name may leave out its folder and ending.
 
         Raises:
             RequestError: there is none, or it would lie outside.
         """
-        parts = name.parts
-        if parts[:1] == (UPLOADS,) and len(parts) == 2 and _UPLOAD.fullmatch(parts[1]):
-            root, rest = self.uploads, Path(parts[1])
-        else:
-            root, rest = self.library, name
+        first, *rest = name.parts or ("",)
+        root = self.roots.get(first)
         try:
-            whole = (root / rest).resolve()
-            there = whole.is_relative_to(root.resolve()) and whole.exists()
+            if first == UPLOADS and not _UPLOAD.fullmatch("/".join(rest)):
+                found = None
+            elif root is not None and rest:
+                found = _inside(root, root.joinpath(*rest))
+            else:
+                found = _inside(self.library, self.library / name) or self._sought(name)
         except (OSError, ValueError):
-            there = False
-            whole = root
-        if not there:
+            found = None
+        if found is None:
             raise RequestError(
                 f"a file must be named as the library has it or as it was uploaded, however: {str(name)!r}"
             )
-        return whole
+        return found
+
+    def _sought(self, name: Path) -> Path | None:
+        """The file of a bare name, in the library or among those that come with gesso."""
+        if len(name.parts) != 1 or name.name in {".", ".."}:
+            return None
+        for root in (self.library, self.roots["builtin"]):
+            for each in sorted(root.rglob(f"{glob.escape(name.name)}*")):
+                if each.is_file() and name.name in {each.name, each.stem} and _inside(root, each):
+                    return each.resolve()
+        return None
 
     def discreet(self, text: str) -> str:
         """A message without the paths of this machine."""
@@ -111,6 +124,12 @@ class Places:
     def outward(self, request: Request) -> Request:
         """The request with the names of its files."""
         return _changed(request, self.named)
+
+
+def _inside(root: Path, path: Path) -> Path | None:
+    """Where a path leads, if it is there and does not lead out of its root."""
+    whole = path.resolve()
+    return whole if whole.is_relative_to(root.resolve()) and whole.exists() else None
 
 
 def _changed(request: _Part, change: Callable[[Path], Path]) -> _Part:

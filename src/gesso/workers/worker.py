@@ -81,8 +81,8 @@ class Worker:
         except GessoError as error:
             hint = f"; {error.hint}" if error.hint else ""
             ending = Ending(State.FAILED, self.places.discreet(f"{error}{hint}"))
-        except (OSError, ValueError, RuntimeError) as error:
-            # a fault of ours must not take the queue with it; what it was stands with the job
+        except Exception as error:
+            # a fault of ours must not take the queue with it, nor count as a crash; it stands with the job
             ending = Ending(State.FAILED, self.places.discreet(f"{type(error).__name__}: {error}"))
         if ending is not None:
             self.table.finish(job.id, self.name, ending)
