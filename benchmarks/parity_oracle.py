@@ -94,8 +94,8 @@ def prefixed(prefix: str, tensors: Tensors) -> dict[str, Tensor]:
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
-def text(case: Case, prefix: str, tensors: Tensors, given: Tensors) -> dict[str, Tensor]:
-    """The hidden states and the pooled prompt."""
+def text_network(case: Case, prefix: str, tensors: Tensors) -> Any:
+    """One text encoder."""
     config = text_config(case, prefix)
     plan = dict(case.plan.texts)[prefix]
     kind = CLIPTextModel if plan.projection is None else CLIPTextModelWithProjection
@@ -106,8 +106,13 @@ def text(case: Case, prefix: str, tensors: Tensors, given: Tensors) -> dict[str,
         tensors = convert_open_clip_checkpoint(empty, full, "conditioner.embedders.0.model.")
     if plan.projection is None:
         tensors = {name.removeprefix("text_model."): tensor for name, tensor in tensors.items()}
-    network = filled(empty, tensors)
-    said = network(input_ids=given[f"{prefix}tokens"], output_hidden_states=True)
+    return filled(empty, tensors)
+
+
+def text(case: Case, prefix: str, tensors: Tensors, given: Tensors) -> dict[str, Tensor]:
+    """The hidden states and the pooled prompt."""
+    plan = dict(case.plan.texts)[prefix]
+    said = text_network(case, prefix, tensors)(input_ids=given[f"{prefix}tokens"], output_hidden_states=True)
     return {
         f"{prefix}first": said.hidden_states[1],
         f"{prefix}penultimate": said.hidden_states[-2],
@@ -116,23 +121,37 @@ def text(case: Case, prefix: str, tensors: Tensors, given: Tensors) -> dict[str,
     }
 
 
-def unet(case: Case, tensors: Tensors, given: Tensors) -> dict[str, Tensor]:
-    """One call of the UNet."""
+def unet_network(case: Case, tensors: Tensors) -> Any:
+    """The UNet."""
     config = unet_config(case)
     with torch.device("meta"):
         empty = UNet2DConditionModel(**config)
-    named = convert_ldm_unet_checkpoint(prefixed("model.diffusion_model.", tensors), config)
-    network = filled(empty, named)
+    return filled(empty, unet_named(case, tensors))
+
+
+def unet_named(case: Case, tensors: Tensors) -> dict[str, Tensor]:
+    """A UNet's tensors, or what belongs to each of them, under diffusers' names."""
+    return convert_ldm_unet_checkpoint(prefixed("model.diffusion_model.", tensors), unet_config(case))
+
+
+def unet(case: Case, tensors: Tensors, given: Tensors) -> dict[str, Tensor]:
+    """One call of the UNet."""
+    network = unet_network(case, tensors)
     vector = {"text_embeds": given["pooled"], "time_ids": given["sizes"]} if "sizes" in given else None
     return {"unet": network(given["x"], given["t"], given["context"], added_cond_kwargs=vector).sample}
 
 
-def autoencoder(case: Case, tensors: Tensors, given: Tensors) -> dict[str, Tensor]:
-    """A decode and an encode."""
+def autoencoder_network(case: Case, tensors: Tensors) -> Any:
+    """The autoencoder."""
     config = autoencoder_config(case)
     with torch.device("meta"):
         empty = AutoencoderKL(**config)
-    network = filled(empty, convert_ldm_vae_checkpoint(prefixed("first_stage_model.", tensors), config))
+    return filled(empty, convert_ldm_vae_checkpoint(prefixed("first_stage_model.", tensors), config))
+
+
+def autoencoder(case: Case, tensors: Tensors, given: Tensors) -> dict[str, Tensor]:
+    """A decode and an encode."""
+    network = autoencoder_network(case, tensors)
     posterior = network.encode(given["pixels"]).latent_dist
     return {
         "decode": network.decode(given["latents"]).sample,

@@ -18,7 +18,7 @@ from benchmarks.parity_cases import Case
 from gesso.generation.generate import make_plan, paint
 from gesso.generation.latents import as_pixels, encoded, open_image
 from gesso.model import load
-from gesso.request import Request, Source
+from gesso.request import LoraUse, Request, Source
 
 __all__ = ["difference", "paint_gesso", "paint_oracle"]
 
@@ -28,7 +28,7 @@ PROMPT, NEGATIVE = "a lighthouse at dusk, oil on canvas", "blurry, text"
 PREDICTION = {"sd-v2": "v"}
 
 
-def request(family: str, folder: Path) -> Request:
+def request(family: str, folder: Path, lora: Path | None = None) -> Request:
     """The same ask for both sides."""
     source = None
     if family == "sdxl-refiner":
@@ -45,15 +45,16 @@ def request(family: str, folder: Path) -> Request:
         schedule="normal",
         cfg=5.0,
         source=source,
+        loras=() if lora is None else (LoraUse(file=lora),),
     )
 
 
-def paint_gesso(family: str, folder: Path) -> None:
+def paint_gesso(family: str, folder: Path, lora: Path | None = None) -> None:
     """gesso's picture; also leaves the noise levels, and the source's latents for the other side."""
     model = load(
         folder / f"{family}.safetensors", device="cpu", dtype="float32", prediction=PREDICTION.get(family)
     )
-    asked = request(family, folder)
+    asked = request(family, folder, lora)
     kept = {"sigmas": torch.tensor(make_plan(model, asked).passes[0].sigmas, dtype=torch.float64)}
     if asked.source is not None:
         with torch.inference_mode():
@@ -63,7 +64,7 @@ def paint_gesso(family: str, folder: Path) -> None:
     paint(model, asked).images[0].save(folder / f"{family}-gesso.png")
 
 
-def paint_oracle(family: str, case: Case, folder: Path) -> None:
+def paint_oracle(family: str, case: Case, folder: Path, lora: Path | None = None) -> None:
     """diffusers' picture over the same noise levels."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     import diffusers
@@ -80,6 +81,8 @@ def paint_oracle(family: str, case: Case, folder: Path) -> None:
         pipe.scheduler.config, timestep_spacing="linspace"
     )
     pipe.set_progress_bar_config(disable=True)
+    if lora is not None:
+        pipe.load_lora_weights(str(lora.parent), weight_name=lora.name)
     kept: dict[str, Tensor] = torch.load(folder / f"{family}-run.pt", weights_only=True)
     noise = torch.randn((1, 4, SIZE[1] // 8, SIZE[0] // 8), generator=torch.Generator().manual_seed(SEED))
     start: dict[str, Any] = {"latents": noise, "width": SIZE[0], "height": SIZE[1]}

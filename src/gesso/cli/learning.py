@@ -51,10 +51,14 @@ class Showing:
             for audit in self.job.look():
                 self.bar.update(self.task, completed=len(audit.rows))
         finally:
-            page = self.job.recipe.out / "audit.html"
-            page.parent.mkdir(parents=True, exist_ok=True)
-            page.write_text(audit_page(self.job.recipe, audit), encoding="utf-8")
-            self.bar.console.print(f"{summary(audit)}\n{page}", highlight=False, soft_wrap=True)
+            if self.job.ranks.first:
+                self._page(audit)
+
+    def _page(self, audit: Audit) -> None:
+        page = self.job.recipe.out / "audit.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(audit_page(self.job.recipe, audit), encoding="utf-8")
+        self.bar.console.print(f"{summary(audit)}\n{page}", highlight=False, soft_wrap=True)
 
     def show(self, event: Happening) -> None:
         """One event."""

@@ -51,6 +51,7 @@ class Train(Training):
         from gesso.training.compare import ranked
         from gesso.training.job import Job
         from gesso.training.loop import stop_on_signals
+        from gesso.training.ranks import together
         from gesso.training.setup import opened
 
         if self.compare:
@@ -60,14 +61,14 @@ class Train(Training):
         if self.dry_run:
             sys.stdout.write(setup.recipe.model_dump_json(indent=2) + "\n")
             return
-        with stop_on_signals() as stop:
-            self._follow(Job(setup, stop))
+        with stop_on_signals() as stop, together(setup.model.device) as ranks:
+            self._follow(Job(setup, stop, ranks))
 
     def _follow(self, job: "Job") -> None:
         from gesso.cli.learning import followed
 
-        files = followed(job, only_look=self.look, quiet=self.json_output)
-        if self.json_output:
+        files = followed(job, only_look=self.look, quiet=self.json_output or not job.ranks.first)
+        if self.json_output and job.ranks.first:
             sys.stdout.write(json.dumps([str(each) for each in files], indent=2) + "\n")
 
 

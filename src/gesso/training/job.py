@@ -12,6 +12,7 @@ from gesso.errors import NotFinite, RequestError
 from gesso.training.data.audit import Audit
 from gesso.training.loop import Progress, Run, Saved, Turn, train
 from gesso.training.previews import previewed
+from gesso.training.ranks import ALONE, Ranks
 from gesso.training.recipe import Training
 from gesso.training.record import Record
 from gesso.training.setup import Ready, Setup, saving
@@ -75,10 +76,12 @@ class Job:
 
     Args:
         stop: set it to end after the step in progress, with everything saved.
+        ranks: the processes that learn together; the first writes and tells.
     """
 
     setup: Setup
     stop: Event | None = None
+    ranks: Ranks = ALONE
     audit: Audit = field(default_factory=Audit)
 
     @property
@@ -119,16 +122,19 @@ class Job:
         yield Audited(self.audit)
         ready = self.setup.ready(self.audit)
         states = States(self.recipe.out / "states", self.recipe.run.keep)
-        run = Run(ready.subject.module, self.recipe.run)
-        self._keep_recipe()
+        run = Run(ready.subject.module, self.recipe.run, ranks=self.ranks)
+        self.ranks.rows(self.recipe.batch)
+        if self.ranks.first:
+            self._keep_recipe()
         run.resume(states)
-        self.losses.back_to(run.step)
-        self.measured.back_to(run.step)
-        yield Started(run.step, _count(run), len(ready.album.order))
-        if run.step and not self._written(run.step):
-            yield self._write(ready, run)
+        if self.ranks.first:
+            self.losses.back_to(run.step)
+            self.measured.back_to(run.step)
+            yield Started(run.step, _count(run), len(ready.album.order))
+            if run.step and not self._written(run.step):
+                yield self._write(ready, run)
         yield from self._learn(ready, run, states)
-        if run.step == self.recipe.run.steps:
+        if run.step == self.recipe.run.steps and self.ranks.first:
             last = self.recipe.out / f"{self.recipe.title}.safetensors"
             beside = last.with_name(f".{last.name}.part")
             shutil.copyfile(self.file(run.step), beside)
@@ -138,10 +144,12 @@ class Job:
     def _learn(self, ready: Ready, run: Run, states: States) -> Iterator[Happening]:
         events = train(run, self._loss(ready, run), states, self.stop)
         while True:
-            with ready.subject.learning():
+            with ready.learning():
                 event = next(events, None)
             if event is None:
                 return
+            if not self.ranks.first:
+                continue
             if isinstance(event, Saved):
                 yield self._write(ready, run)
                 continue
@@ -213,6 +221,8 @@ class _Loss:
     def __call__(self, turn: Turn) -> Tensor:
         batch = self.ready.album.batch(turn)
         noised = self.ready.lesson.draws(batch, turn.generator)
+        share = self.run.ranks.rows(len(batch.files))
+        batch, noised = batch.rows(share), noised.rows(share)
         loss = (self.ready.lesson.losses(batch, noised) * batch.weights).mean()
         if not loss.isfinite():
             raise NotFinite(

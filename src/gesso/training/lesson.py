@@ -45,6 +45,20 @@ class Batch:
     hints: Float[Tensor, "b 3 H W"] | None = None
     pixels: Float[Tensor, "b 3 H W"] | None = None
 
+    def rows(self, share: slice) -> "Batch":
+        """Some of the pictures."""
+        mask, hints, pixels = (None if x is None else x[share] for x in (self.mask, self.hints, self.pixels))
+        return Batch(
+            self.files[share],
+            self.captions[share],
+            self.sizes[share],
+            Moments(self.moments.mean[share], self.moments.logvar[share]),
+            self.weights[share],
+            mask,
+            hints,
+            pixels,
+        )
+
 
 class Lesson(Protocol):
     """What a subject learns from a batch."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gesso.errors import BrokenFile, NotFinite
 from gesso.training.averaging import Average
 from gesso.training.optimizers import optimizer, ready
+from gesso.training.ranks import ALONE, Ranks
 from gesso.training.settings import TrainingSettings
 from gesso.training.states import States
 
@@ -73,11 +74,13 @@ class Run:
     Args:
         network: whose parameters are trained; those of modules named text… have a rate of their own.
         step: steps done.
+        ranks: the processes that learn together.
     """
 
     network: nn.Module
     settings: TrainingSettings
     step: int = 0
+    ranks: Ranks = ALONE
     average: Average | None = field(init=False)
     optimizer: torch.optim.Optimizer = field(init=False)
 
@@ -94,7 +97,9 @@ class Run:
         return {name: weight.detach() for name, weight in self.network.named_parameters()}
 
     def save(self, states: States) -> None:
-        """Write down all that the next step depends on."""
+        """Write down all that the next step depends on; only the first of several processes does."""
+        if not self.ranks.first:
+            return
         state: dict[str, Any] = {
             "step": self.step,
             "network": self.network.state_dict(),
@@ -178,11 +183,10 @@ def train(run: Run, loss: Loss, states: States, stop: Event | None = None) -> It
         NotFinite: the loss overflowed; the last saved state is as it was.
     """
     settings, since, losses = run.settings, time.monotonic(), list[Tensor]()
-    saved = run.step if states.paths() else -1
-    while run.step < settings.steps and not (stop and stop.is_set()):
+    saved = run.step
+    while run.step < settings.steps and not run.ranks.any(stop is not None and stop.is_set()):
         losses.append(_step(run, loss))
-        last = run.step == settings.steps or bool(stop and stop.is_set())
-        saving = last or run.step % settings.save_every == 0
+        saving = run.step == settings.steps or run.step % settings.save_every == 0
         # told before saved: what a state has behind it is on record
         if saving or run.step % settings.report_every == 0:
             yield _report(run, losses, since)
@@ -192,8 +196,11 @@ def train(run: Run, loss: Loss, states: States, stop: Event | None = None) -> It
             saved = run.step
             yield Saved(saved)
             since = time.monotonic()
+    if losses:
+        yield _report(run, losses, since)
     if saved != run.step:
         run.save(states)
+        yield Saved(run.step)
 
 
 def _step(run: Run, loss: Loss) -> Tensor:
@@ -206,6 +213,7 @@ def _step(run: Run, loss: Loss) -> Tensor:
         part.backward()
         parts.append(part.detach())
     total = torch.stack(parts).sum()
+    run.ranks.average([total, *(w.grad for w in run.network.parameters() if w.grad is not None)])
     if not torch.isfinite(total):
         raise NotFinite(f"the loss must be finite, however: it is {float(total)} in step {run.step}")
     nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip)

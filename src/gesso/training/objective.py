@@ -33,6 +33,12 @@ class Noised:
     seen: Float[Tensor, "b c h w"] | None = None
     mask: Float[Tensor, "b 1 h w"] | None = None
 
+    def rows(self, share: slice) -> "Noised":
+        """Some of them."""
+        seen = None if self.seen is None else self.seen[share]
+        mask = None if self.mask is None else self.mask[share]
+        return Noised(self.latents[share], self.noise[share], self.t[share], seen, mask)
+
 
 @dataclass(frozen=True)
 class Objective:

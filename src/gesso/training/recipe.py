@@ -252,6 +252,8 @@ class Training(Part):
     """auto, cpu, cuda, cuda:1 or mps."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """What networks compute in; what is trained is kept in float32."""
+    recompute: Literal["nothing", "attention", "blocks"] = "nothing"
+    """What is worked out again on the way back instead of being kept: less memory, more time."""
     keep: int | None = Field(default=None, ge=1)
     """So many saved files are kept, the newest and the best; unless given, all of them."""
     save_dtype: Literal["float32", "bfloat16", "float16"] | None = None

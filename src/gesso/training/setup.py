@@ -1,6 +1,7 @@
 """The set-up of a run: a recipe becomes a model, a subject, pictures and a lesson, or is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -18,6 +19,7 @@ from gesso.training.data.store import Store
 from gesso.training.lesson import Decoding, Lesson, Painting
 from gesso.training.objective import Objective
 from gesso.training.recipe import Training
+from gesso.training.recomputing import recomputing
 from gesso.training.subjects.base import Saving, Subject
 from gesso.training.subjects.table import subject_of, trains_text
 from gesso.training.telling import Telling
@@ -74,6 +76,13 @@ class Ready:
     album: Album
     lesson: Lesson
     audit: Audit
+
+    @contextmanager
+    def learning(self) -> Generator[None]:
+        """The subject acts in the model, and as little is kept for the way back as the recipe says."""
+        modules = (*self.setup.model.networks.values(), *self.subject.module.children())
+        with self.subject.learning(), recomputing(modules, self.setup.recipe.recompute):
+            yield
 
 
 def opened(recipe: Training) -> Setup:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
@@ -106,7 +107,11 @@ class Telling:
         return self.known[caption]
 
     def _made_of(self, caption: str) -> object:
-        return ["text", _prints(self.model), str(self.model.dtype), self.clip_skip, caption]
+        return ["text", self._makers, str(self.model.dtype), self.clip_skip, caption]
+
+    @cached_property
+    def _makers(self) -> list[str]:
+        return [fingerprint(self.model.networks[part.name]) for part in self.model.identity.text]
 
     def _even(self, read: Sequence[Encoded]) -> tuple[Encoded, ...]:
         """All as long as the longest, by empty windows, on the model's device."""
@@ -128,7 +133,3 @@ def _plain(caption: str) -> Told:
 def _tensors(encoded: Encoded) -> dict[str, torch.Tensor]:
     pooled = {} if encoded.pooled is None else {"pooled": encoded.pooled}
     return {"context": encoded.context, **pooled}
-
-
-def _prints(model: Model) -> list[str]:
-    return [fingerprint(model.networks[part.name]) for part in model.identity.text]

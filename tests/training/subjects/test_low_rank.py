@@ -108,6 +108,15 @@ def test_which_layers_change_is_as_the_rules_say(models: dict[str, Model]) -> No
     assert kinds(unet=False) == {"text"}
 
 
+def test_a_block_that_published_copies_have_lost_is_left_alone(models: dict[str, Model]) -> None:
+    def blocks(family: str) -> set[str]:
+        names = made(models[family], unet=False).patches
+        return {name.partition("_text_model_encoder_layers_")[2][0] for name in names if "te2" not in name}
+
+    assert blocks("sd1") == blocks("sdxl") == {"0", "1", "2"}
+    assert blocks("sd2") == {"0", "1"}
+
+
 def test_alpha_keeps_its_scale_where_the_rank_is_another(models: dict[str, Model], tmp_path: Path) -> None:
     subject, path = made(models["sd1"], alpha=2.0, conv_rank=8), tmp_path / "a.safetensors"
     subject.write(path, dict(subject.module.named_parameters()), Saving())

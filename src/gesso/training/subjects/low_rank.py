@@ -4,7 +4,8 @@ What acts here is what will act when the file is used: the same patches, worked 
 """
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from gesso.adapters.patch import Loaded, Patch
 from gesso.adapters.site import Site, Target
 from gesso.checkpoint.write import save
 from gesso.errors import RequestError
+from gesso.families.family import TextPart
 from gesso.model import Model
 from gesso.networks.open_clip_text import PackedLinear
 from gesso.networks.unet import Additions
@@ -203,10 +205,27 @@ class LowRank:
 
 def _chosen(model: Model, rules: SubjectRules) -> Iterator[tuple[str, Site, int]]:
     """The layers that are changed, with their names in the file and ranks."""
-    for name, site in Target.of(model).layers():
-        wanted = rules.unet if site.part == "unet" else rules.text
+    layers = tuple(Target.of(model).layers())
+    read = {part.name: _read(part, layers) for part in model.identity.text}
+    for name, site in layers:
+        wanted = rules.unet if site.part == "unet" else rules.text and _block(name) < read[site.part]
         if wanted and len(site.shape) > 1 and (rank := _rank(site, rules)):
             yield name, site, rank
+
+
+def _read(part: TextPart, layers: Sequence[tuple[str, Site]]) -> int:
+    """How many blocks of a text encoder are changed.
+
+    The last of SD 2.x, which is read before it, is missing in its copies in Hugging Face's layout; other
+    programs stumble over a file that has it, and over a file for SDXL that has not.
+    """
+    depth = 1 + max(_block(name) for name, site in layers if site.part == part.name)
+    return depth + part.layer + 1 if part.normed and not part.pooled else depth
+
+
+def _block(name: str) -> int:
+    found = re.search(r"_encoder_layers_(\d+)_", name)
+    return int(found[1]) if found else 0
 
 
 def _rank(site: Site, rules: SubjectRules) -> int:
