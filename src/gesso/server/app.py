@@ -10,11 +10,12 @@ from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from gesso.errors import GessoError, RequestError
-from gesso.server import openai_door, own, shop
+from gesso.server import a1111_door, a1111_lists, openai_door, own, shop
 from gesso.server.access import Admin
 from gesso.server.dialects import answer
 from gesso.server.envelope import Envelope
@@ -64,7 +65,7 @@ def application(settings: Settings, *, crew: bool = True) -> ASGIApp:
         title="gesso", lifespan=lifespan, max_body_size=settings.limits.body, docs_url=None, redoc_url=None
     )
     app.state.services = of
-    for each in (own.router, shop.router, shop.pictures):
+    for each in (own.router, shop.router, shop.pictures, a1111_door.router, a1111_lists.router):
         app.include_router(each)
     app.include_router(openai_door.router, prefix="/v1")
     app.include_router(openai_door.router, include_in_schema=False)
@@ -116,11 +117,17 @@ def _refuse(app: FastAPI, of: Services) -> None:
         place = ".".join(str(part) for part in first["loc"][1:])
         return await told(http, Refused(422, f"{place}: {first['msg']}", "invalid_value", place or None))
 
+    @app.exception_handler(ValidationError)
+    async def contradictory(http: HttpRequest, error: ValidationError) -> Response:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        return await told(http, Refused(422, f"{place}: {first['msg']}", "invalid_value", place or None))
+
     @app.exception_handler(HTTPException)
     async def usual(http: HttpRequest, error: HTTPException) -> Response:
         return await told(http, Refused(error.status_code, str(error.detail), "http"))
 
-    del ours, gessos, malformed, usual
+    del ours, gessos, malformed, contradictory, usual
 
 
 async def _tidy(of: Services) -> None:
