@@ -38,9 +38,9 @@ def test_contradictions_are_refused(
 
 
 def test_models_that_are_not_trained_are_refused(files: dict[str, Path], tmp_path: Path) -> None:
-    inpainting = save_model(tmp_path / "i.safetensors", "sd1-inpainting")
-    with pytest.raises(RequestError, match="sd1-inpainting"):
-        opened(made.recipe(inpainting, tmp_path, tmp_path / "run"))
+    instruct = save_model(tmp_path / "i.safetensors", "sd1-instruct")
+    with pytest.raises(RequestError, match="sd1-instruct"):
+        opened(made.recipe(instruct, tmp_path, tmp_path / "run"))
     tensors = load_file(files["sd1"])
     save_file({**tensors, "edm_mean": torch.zeros(4), "edm_std": torch.ones(4)}, tmp_path / "edm.safetensors")
     with pytest.raises(RequestError, match="whole times"):

@@ -11,8 +11,8 @@ from torch import Tensor
 from gesso.conditioning.sizes import Sizes
 from gesso.model import Model
 from gesso.networks.autoencoder import Moments
+from gesso.training import holes, times
 from gesso.training import noise as noises
-from gesso.training import times
 from gesso.training.objective import Noised, Objective
 from gesso.training.recipe import TimeRules
 from gesso.training.subjects.base import Asked, Subject
@@ -98,7 +98,10 @@ class Painting:
         noise = noises.drawn(mean, rules.noise, generator)
         t = times.drawn(len(mean), when or rules.times, generator).to(mean.device)
         seen = noises.perturbed(noise, rules.noise.perturbation, generator)
-        return Noised(self.model.latents(unscaled), noise, t, seen, batch.mask)
+        beside = None
+        if batch.pixels is not None:
+            beside = holes.beside(self.model, batch.pixels, holes.drawn(batch.pixels, generator))
+        return Noised(self.model.latents(unscaled), noise, t, seen, batch.mask, beside)
 
     def losses(self, batch: Batch, noised: Noised) -> Float[Tensor, " b"]:
         """Of every row."""
@@ -109,6 +112,8 @@ class Painting:
                 inputs = x.to(self.model.dtype)
                 asked = Asked(inputs, t, cond.context, cond.vector, batch.hints)
                 added = self.subject.additions(asked)
+                if noised.beside is not None:
+                    inputs = torch.cat([inputs, noised.beside.to(inputs)], dim=1)
                 told = (inputs, t, cond.context, cond.vector)
                 network = self.model.networks["unet"]
                 return (network(*told) if added is None else network(*told, added)).float()

@@ -25,6 +25,7 @@ class Noised:
         t: network time of each, whole numbers.
         seen: the noise that the network sees, where that is another.
         mask: how much of each cell counts, 0…1; None for all.
+        beside: what the network is shown beside the noisy latents.
     """
 
     latents: Float[Tensor, "b c h w"]
@@ -32,12 +33,12 @@ class Noised:
     t: Int[Tensor, " b"]
     seen: Float[Tensor, "b c h w"] | None = None
     mask: Float[Tensor, "b 1 h w"] | None = None
+    beside: Float[Tensor, "b e h w"] | None = None
 
     def rows(self, share: slice) -> "Noised":
         """Some of them."""
-        seen = None if self.seen is None else self.seen[share]
-        mask = None if self.mask is None else self.mask[share]
-        return Noised(self.latents[share], self.noise[share], self.t[share], seen, mask)
+        seen, mask, beside = (None if x is None else x[share] for x in (self.seen, self.mask, self.beside))
+        return Noised(self.latents[share], self.noise[share], self.t[share], seen, mask, beside)
 
 
 @dataclass(frozen=True)

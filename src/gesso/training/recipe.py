@@ -164,6 +164,8 @@ class SubjectRules(Part):
     """Train the text encoders as well as the UNet (full and lora kinds)."""
     unet: bool = True
     """Train the UNet (full and lora kinds)."""
+    inpainting: bool = False
+    """Make a model that paints of one that fills holes: more inputs, begun with zeros (full)."""
     fresh: bool = False
     """Forget the networks' weights and begin from chance (full, decoder)."""
     rank: int = Field(default=8, ge=1, le=1024)
@@ -187,6 +189,8 @@ class SubjectRules(Part):
     def _something(self) -> Self:
         if self.kind in {"full", "lora", "loha", "lokr"} and not (self.text or self.unet):
             raise ValueError("something must be trained, however: neither text nor unet is")
+        if self.inpainting and self.kind != "full":
+            raise ValueError(f"inpainting must come with full, however: it came with {self.kind}")
         if self.fresh and self.kind not in {"full", "decoder"}:
             raise ValueError(f"fresh must come with full or decoder, however: it came with {self.kind}")
         return self

@@ -16,6 +16,7 @@ from gesso.training.data.audit import Audit, audited
 from gesso.training.data.latents import Latents
 from gesso.training.data.pictures import gathered
 from gesso.training.data.store import Store
+from gesso.training.holes import fills, widen
 from gesso.training.lesson import Decoding, Lesson, Painting
 from gesso.training.objective import Objective
 from gesso.training.recipe import Training
@@ -55,6 +56,8 @@ class Setup:
 
     def ready(self, audit: Audit) -> "Ready":
         """All that the run needs."""
+        if self.recipe.subject.inpainting and not fills(self.model):
+            widen(self.model)
         subject = subject_of(self.recipe, self.model)
         telling = replace(self.telling, store=None) if trains_text(self.recipe) else self.telling
         album = Album(audit.of("train", "prior"), self.recipe, self.latents, telling)
@@ -142,7 +145,7 @@ def _check(recipe: Training, model: Model) -> None:
             "only a full training may change the noise levels, however: the recipe asks for zero terminal "
             f"SNR and trains {recipe.subject.kind}"
         )
-    if model.identity.variant.name != "base" and recipe.subject.kind != "decoder":
+    if model.identity.variant.name not in {"base", "inpainting"} and recipe.subject.kind != "decoder":
         raise Unsupported(
             f"training must know what is shown beside the latents, however: {model.identity.name} is not "
             "trained yet"

@@ -12,6 +12,7 @@ from gesso.training.data.latents import Latents, Seen
 from gesso.training.data.order import Order, Shown
 from gesso.training.data.views import View
 from gesso.training.data.wordings import drawn
+from gesso.training.holes import fills
 from gesso.training.lesson import Batch
 from gesso.training.loop import Turn
 from gesso.training.recipe import Training
@@ -54,10 +55,10 @@ class Album:
 
     def shown(self, rows: Sequence[tuple[Entry, View, str]]) -> Batch:
         """Pictures of one size, each in a view and with a caption."""
-        model, kind = self.latents.model, self.recipe.subject.kind
+        model = self.latents.model
         seen = [self.latents(entry.picture, view, entry.digest) for entry, view, _ in rows]
         pixels = None
-        if kind == "decoder":
+        if self.recipe.subject.kind == "decoder" or fills(model):
             pixels = torch.cat([view.pixels(entry.picture.opened()) for entry, view, _ in rows]).to(
                 model.device
             )
