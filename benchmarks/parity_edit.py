@@ -21,7 +21,8 @@ from benchmarks.parity import CASES
 from benchmarks.random_checkpoint import write
 from gesso.families.blueprint import SD1_INPAINTING
 from gesso.generation.events import Finished, Stepped
-from gesso.generation.generate import generate, make_plan
+from gesso.generation.generate import generate
+from gesso.generation.planning import make_plan
 from gesso.model import load
 from gesso.request import Mask, Request, Source
 

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from benchmarks.diffusers_folder import write as write_folder
 from benchmarks.parity_cases import Case
-from gesso.generation.generate import make_plan, paint
-from gesso.generation.latents import as_pixels, encoded, open_image
+from gesso.generation.enlarging import cropped
+from gesso.generation.generate import paint
+from gesso.generation.latents import as_pixels, encoded
+from gesso.generation.planning import make_plan
 from gesso.model import load
 from gesso.request import LoraUse, Request, Source
 
@@ -58,7 +60,8 @@ def paint_gesso(family: str, folder: Path, lora: Path | None = None) -> None:
     kept = {"sigmas": torch.tensor(make_plan(model, asked).passes[0].sigmas, dtype=torch.float64)}
     if asked.source is not None:
         with torch.inference_mode():
-            pixels = as_pixels(open_image(str(asked.source.image), SIZE))
+            picture = Image.open(str(asked.source.image)).convert("RGB")
+            pixels = as_pixels(cropped(picture, SIZE, Image.Resampling.LANCZOS))
             kept["source"] = model.latents(encoded(model, pixels)).clone()
     torch.save(kept, folder / f"{family}-run.pt")
     paint(model, asked).images[0].save(folder / f"{family}-gesso.png")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gesso.checkpoint.file import Checkpoint
     from gesso.families.identify import Identity, identify
-    from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
+    from gesso.generation.events import Event, Finished, Followed, Painted, Planned, Stepped
     from gesso.generation.generate import generate, paint
     from gesso.generation.result import Result
     from gesso.model import Model, load
@@ -19,6 +19,7 @@ __all__ = [
     "Checkpoint",
     "Event",
     "Finished",
+    "Followed",
     "Identity",
     "Model",
     "Painted",
@@ -36,6 +37,7 @@ _HOMES = {
     "Checkpoint": "gesso.checkpoint.file",
     "Event": "gesso.generation.events",
     "Finished": "gesso.generation.events",
+    "Followed": "gesso.generation.events",
     "Identity": "gesso.families.identify",
     "Model": "gesso.model",
     "Painted": "gesso.generation.events",

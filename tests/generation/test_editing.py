@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gesso.errors import RequestError
-from gesso.generation.canvas import Growth, Seen, border_stages, masked_stage
+from gesso.generation.canvas import Box, Growth, Seen, border_stages, masked_stage
 from gesso.generation.editing import Canvas, opened, prepared, surveyed
 from gesso.generation.events import Stepped
-from gesso.generation.generate import generate, make_plan, paint
+from gesso.generation.generate import generate, paint
 from gesso.generation.masks import bounds, opacity
+from gesso.generation.planning import make_plan
 from gesso.model import Model, load
 from gesso.request import Extend, Mask, Request, Source
 from tests.models import save_model
@@ -424,8 +425,23 @@ def _same(shown: Sequence[Canvas], turn: Callable[[Bytes], Bytes], tolerance: in
     assert abs(difference).max() <= tolerance
 
 
-def test_seen_is_known_of_edits_alone(tmp_path: Path) -> None:
+def test_seen_is_known_of_every_picture_that_is_painted_over(tmp_path: Path) -> None:
     image = saved(tmp_path / "s.png", picture(1, (40, 24)))
     assert surveyed(Request())[1] is None
-    assert surveyed(Request(source=Source(image=image)))[1] is None
+    assert surveyed(Request(source=Source(image=image)))[1] == Seen((40, 24), None)
     assert surveyed(Request(source=Source(image=image, extend=Extend(left=8))))[1] == Seen((40, 24), None)
+
+
+def test_a_source_that_names_nothing_is_the_picture_before(tmp_path: Path) -> None:
+    box = Mask(box=(8, 4, 16, 8))
+    request = Request(source=Source(mask=box))
+    assert surveyed(request, (40, 24))[1] == Seen((40, 24), Box(8, 4, 24, 12))
+    before = picture(1, (40, 24))
+    found = opened(Source(mask=box), before)
+    assert np.array_equal(found.pixels, before)
+    assert found.mask is not None
+    assert np.array_equal(found.mask, rectangle((8, 4, 24, 12), (40, 24)))
+    with pytest.raises(RequestError, match="must name a picture"):
+        surveyed(request)
+    with pytest.raises(RequestError, match="must lie within 40x24, however: it is 16x8\\+30\\+4"):
+        opened(Source(mask=Mask(box=(30, 4, 16, 8))), before)

@@ -113,7 +113,7 @@ def test_the_plan_counts_the_work_that_is_done(models: dict[str, Model], rows: C
 def test_the_refiner_continues_the_same_run(
     files: dict[str, Path], models: dict[str, Model], monkeypatch: pytest.MonkeyPatch, rows: Counter[str]
 ) -> None:
-    monkeypatch.setattr("gesso.generation.generate.load", lambda *_, **__: models["sdxl-refiner"])
+    monkeypatch.setattr("gesso.generation.planning.load", lambda *_, **__: models["sdxl-refiner"])
     refiner = Refiner(model=files["sdxl-refiner"], start=0.5)
     request = Request(prompt="a cat", steps=10, sampler="euler", cfg=1.0, seed=1, refiner=refiner)
     both = paint(models["sdxl"], request)
@@ -126,7 +126,7 @@ def test_the_refiner_continues_the_same_run(
 def test_a_base_as_its_own_refiner_changes_nothing(
     files: dict[str, Path], models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gesso.generation.generate.load", lambda *_, **__: models["sdxl"])
+    monkeypatch.setattr("gesso.generation.planning.load", lambda *_, **__: models["sdxl"])
     request = Request(prompt="a cat", steps=10, sampler="euler_ancestral", seed=1)
     split = request.model_copy(update={"refiner": Refiner(model=files["sdxl"], start=0.5)})
     whole, parts = (paint(models["sdxl"], each).images[0] for each in (request, split))

@@ -1,20 +1,17 @@
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
-from gesso.errors import RequestError
 from gesso.families.autoencoder_plan import tiny_decoder_shapes, tiny_encoder_shapes
 from gesso.generation.latents import (
     as_image,
     as_pixels,
     decoded,
     encoded,
-    open_image,
     preview,
     widened,
 )
@@ -52,38 +49,6 @@ def test_a_picture_becomes_pixels_and_the_same_picture_again() -> None:
 def test_what_is_too_bright_or_too_dark_is_cut() -> None:
     image = as_image(torch.tensor([-3.0, 0.0, 7.0]).view(1, 3, 1, 1))
     assert image.getpixel((0, 0)) == (0, 128, 255)
-
-
-@pytest.mark.parametrize(
-    ("size", "kept"), [((64, 64), (32, 96)), ((128, 64), (0, 128)), ((64, 32), (0, 128))]
-)
-def test_a_picture_is_cropped_around_its_middle(
-    size: tuple[int, int], kept: tuple[int, int], tmp_path: Path
-) -> None:
-    """The red runs with x, so that its ends tell what was kept."""
-    path = tmp_path / "wide.png"
-    ramp = Image.new("RGB", (128, 64))
-    for x in range(128):
-        ramp.paste((2 * x, 0, 0), (x, 0, x + 1, 64))
-    ramp.save(path)
-    found = open_image(str(path), size)
-    assert found.size == size
-    left, right = found.getpixel((0, 5))[0], found.getpixel((size[0] - 1, 5))[0]
-    assert left == pytest.approx(2 * kept[0], abs=6)
-    assert right == pytest.approx(2 * (kept[1] - 1), abs=6)
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "L", "P", "1", "CMYK"])
-def test_every_kind_of_picture_is_read(mode: str, tmp_path: Path) -> None:
-    path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
-    Image.new(mode, (20, 10)).save(path)
-    found = open_image(str(path), (16, 8))
-    assert (found.mode, found.size) == ("RGB", (16, 8))
-
-
-def test_a_missing_picture_is_a_request_error(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="must be a picture, however"):
-        open_image(str(tmp_path / "none.png"), (8, 8))
 
 
 def test_a_picture_is_an_eighth_as_large_in_latents(model: Model) -> None:

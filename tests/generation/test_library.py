@@ -8,8 +8,9 @@ import torch
 from gesso.adapters.site import Target
 from gesso.cli.main import main
 from gesso.errors import RequestError, UnknownName
-from gesso.generation.generate import make_plan, paint
+from gesso.generation.generate import paint
 from gesso.generation.library import furnished, names, placed
+from gesso.generation.planning import make_plan
 from gesso.generation.result import read_request
 from gesso.model import Model, load
 from gesso.request import EmbeddingUse, LoraUse, Request

@@ -6,7 +6,8 @@ from torch import nn
 
 from gesso.errors import RequestError, Unsupported
 from gesso.generation.events import Planned
-from gesso.generation.generate import generate, make_plan, paint
+from gesso.generation.generate import generate, paint
+from gesso.generation.planning import make_plan
 from gesso.generation.wording import estimates, moments, named_extras, spoken
 from gesso.model import Model, load
 from gesso.request import Request

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
+from gesso.generation.events import Event, Finished, Followed, Painted, Planned, Stepped
 from gesso.generation.result import Origin, save
 from gesso.model import Model
 
@@ -70,12 +70,14 @@ class Painting:
         for event in events:
             match event:
                 case Planned(plan):
-                    pace, count = Pace(time.perf_counter()), plan.request.count
+                    pace, count = Pace(time.perf_counter()), plan.request.count * len(plan.chain)
                     self.progress.update(self.task, description="painting", total=plan.steps, left="")
-                case Stepped(picture=picture, done=done, total=total):
+                case Stepped(done=done, total=total):
                     pace.stepped(time.perf_counter())
-                    left = pace.left(total - done, count - picture)
+                    left = pace.left(total - done, count - pace.decodings)
                     self.progress.update(self.task, completed=done, left=f"{left:.0f} s left")
+                case Followed():
+                    pace.decoded(time.perf_counter())
                 case Painted(image=image, request=request):
                     path = save(image, request, Origin.of(model), out)
                     pace.decoded(time.perf_counter())

@@ -3,11 +3,21 @@
 Pure functions of sizes. No side is special: a mirrored picture gives the mirrored boxes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import sqrt
 
-__all__ = ["Box", "Growth", "Seen", "Stage", "border_stages", "cutting", "masked_stage", "working_size"]
+__all__ = [
+    "Box",
+    "Growth",
+    "Seen",
+    "Stage",
+    "border_stages",
+    "cutting",
+    "grown",
+    "masked_stage",
+    "working_size",
+]
 
 ROOM = 2.0
 """How much larger than the size a model was made for a part may be before it is painted smaller: what is
@@ -75,6 +85,13 @@ class Stage:
 
 def _sized(size: Size) -> str:
     return f"{size[0]}x{size[1]}"
+
+
+def grown(canvas: Size, stages: Iterable[Stage]) -> Size:
+    """The size of a canvas once every stage is painted."""
+    for each in stages:
+        canvas = each.growth.grown(canvas)
+    return canvas
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from gesso.control.acting import Acting, Guide, HeadGuide, Strength
 from gesso.control.hint import Fit, as_hint, as_region, fitted
 from gesso.control.load import load_control
 from gesso.errors import AdapterError, RequestError
-from gesso.generation.canvas import Box, Stage
+from gesso.generation.canvas import Box, Stage, grown
 from gesso.generation.editing import open_picture, picture_hash
 from gesso.generation.latents import Scene, as_image, kept
 from gesso.generation.plan import within_steps
@@ -75,9 +75,7 @@ def view(size: Size, stages: Sequence[Stage] = (), turn: int = 0) -> View:
     """
     if not stages:
         return View(size, Box(0, 0, *size))
-    canvas = size
-    for each in stages:
-        canvas = each.growth.grown(canvas)
+    canvas = grown(size, stages)
     left = sum(each.growth.left for each in stages[turn + 1 :])
     up = sum(each.growth.up for each in stages[turn + 1 :])
     box = stages[turn].box

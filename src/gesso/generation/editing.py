@@ -17,7 +17,16 @@ from gesso.generation.fills import blurred, neighbour
 from gesso.generation.masks import bounds, edge, opacity, shaped
 from gesso.request import Mask, Request, Source
 
-__all__ = ["Canvas", "Original", "open_picture", "opened", "picture_hash", "prepared", "surveyed"]
+__all__ = [
+    "Canvas",
+    "Original",
+    "open_picture",
+    "opened",
+    "over_white",
+    "picture_hash",
+    "prepared",
+    "surveyed",
+]
 
 Bytes = NDArray[np.uint8]
 
@@ -40,11 +49,11 @@ class Original:
     mask: Bytes | None
 
 
-def surveyed(request: Request) -> tuple[Request, Seen | None]:
+def surveyed(request: Request, before: tuple[int, int] | None = None) -> tuple[Request, Seen | None]:
     """A request with its source's files named by their hashes, and what a plan has to know of them.
 
-    Returns:
-        None for `Seen` where the whole picture is painted, in which case the request's size decides.
+    Args:
+        before: width and height of the picture that it follows on.
 
     Raises:
         RequestError: a file is missing, no picture, or not the one that the request was made for.
@@ -52,34 +61,49 @@ def surveyed(request: Request) -> tuple[Request, Seen | None]:
     source = request.source
     if source is None:
         return request, None
-    hashes: dict[str, object] = {"sha256": picture_hash(source.image, "source.image")}
-    mask = source.mask
-    if mask is not None and mask.image is not None:
-        digest = picture_hash(mask.image, "source.mask.image")
-        hashes["mask"] = mask.model_copy(update={"sha256": digest})
-    named = request.model_copy(update={"source": source.model_copy(update=hashes)})
-    original = opened(source)
-    if mask is None and source.extend is None:
-        return named, None
+    blank = None if before is None else np.broadcast_to(np.uint8(0), (before[1], before[0], 3))
+    original = opened(source, blank)
+    named = request.model_copy(update={"source": source.model_copy(update=_hashes(source))})
     height, width = original.pixels.shape[:2]
     painted = None if original.mask is None else bounds(original.mask)
     return named, Seen((width, height), painted)
 
 
-def opened(source: Source) -> Original:
+def _hashes(source: Source) -> dict[str, object]:
+    found: dict[str, object] = {}
+    if source.image is not None:
+        found["sha256"] = picture_hash(source.image, "source.image")
+    if source.mask is not None and source.mask.image is not None:
+        digest = picture_hash(source.mask.image, "source.mask.image")
+        found["mask"] = source.mask.model_copy(update={"sha256": digest})
+    return found
+
+
+def opened(source: Source, before: Bytes | None = None) -> Original:
     """A source's picture and mask, turned upright, every 8-bit value as it is in the file.
+
+    Args:
+        before: the picture that it follows on.
 
     Raises:
         RequestError: a file is missing, no picture, of more than 8 bits a channel, or not the one that the
             request was made for; the mask is of another size, or there is no transparency to be one.
     """
-    picture = open_picture(source.image, source.sha256, "source.image")
-    clear = picture.has_transparency_data
-    pixels = np.asarray(picture.convert("RGBA" if clear else "RGB"))
+    pixels = before if source.image is None else _upright(source.image, source.sha256)
+    if pixels is None:
+        raise RequestError("source.image must name a picture, however: it names none")
     return Original(pixels, None if source.mask is None else _mask(source.mask, pixels))
 
 
+def _upright(path: Path, digest: str | None) -> Bytes:
+    picture = open_picture(path, digest, "source.image")
+    return np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
+
+
 def _mask(mask: Mask, pixels: Bytes) -> Bytes:
+    height, width = pixels.shape[:2]
+    if mask.box is not None:
+        return shaped(_boxed(mask.box, (width, height)), mask)
     if mask.image is None:
         if pixels.shape[-1] != 4:
             raise RequestError(
@@ -87,13 +111,23 @@ def _mask(mask: Mask, pixels: Bytes) -> Bytes:
             )
         return shaped(_marked(Image.fromarray(pixels), mask), mask)
     picture = open_picture(mask.image, mask.sha256, "source.mask.image")
-    height, width = pixels.shape[:2]
     if picture.size != (width, height):
         raise RequestError(
             f"source.mask must be as large as the source, however: it is "
             f"{picture.width}x{picture.height}, the source {width}x{height}"
         )
     return shaped(_marked(picture, mask), mask)
+
+
+def _boxed(box: tuple[int, int, int, int], size: tuple[int, int]) -> Bytes:
+    left, top, width, height = box
+    if left + width > size[0] or top + height > size[1]:
+        raise RequestError(
+            f"a mask's box must lie within {size[0]}x{size[1]}, however: it is {width}x{height}+{left}+{top}"
+        )
+    drawn = np.zeros((size[1], size[0]), np.uint8)
+    drawn[top : top + height, left : left + width] = 255
+    return drawn
 
 
 def _marked(picture: Image.Image, mask: Mask) -> Bytes:
@@ -185,7 +219,7 @@ class Canvas:
     @property
     def shown(self) -> Image.Image:
         """The part that the model sees, at the working size, with the hole filled."""
-        seen, mask = _over_white(self.pixels[self.stage.box.area]), self.mask[self.stage.box.area]
+        seen, mask = over_white(self.pixels[self.stage.box.area]), self.mask[self.stage.box.area]
         share = (mask / 255.0)[..., None]
         mixed = seen + share * (self._filled(seen, mask > 0).astype(np.float64) - seen)
         return _resized(Image.fromarray(mixed.round().astype(np.uint8)), self.stage.size)
@@ -203,7 +237,7 @@ class Canvas:
         shares = opacity(self.mask, self.source.soft, fade)[box.area]
         kept = self.pixels[box.area]
         fitted = matched(
-            np.asarray(_resized(painting, box.size)), _over_white(kept), shares, self.source.match
+            np.asarray(_resized(painting, box.size)), over_white(kept), shares, self.source.match
         )
         whole = self.pixels.copy()
         whole[box.area] = composed(kept, fitted, shares)
@@ -242,14 +276,14 @@ def _grown(pixels: Bytes, growth: Growth) -> Bytes:
     hole = np.pad(np.zeros(pixels.shape[:2], np.bool_), added, constant_values=True)
     grown = np.pad(pixels, (*added, (0, 0)))
     whole = grown.copy()
-    whole[..., :3] = neighbour(np.pad(_over_white(pixels), (*added, (0, 0))), hole)
+    whole[..., :3] = neighbour(np.pad(over_white(pixels), (*added, (0, 0))), hole)
     if pixels.shape[-1] == 4:
         whole[..., 3] = 255
     return np.where(hole[..., None], whole, grown)
 
 
-def _over_white(pixels: Bytes) -> Bytes:
-    """What is seen of a picture, [h w 3]."""
+def over_white(pixels: Bytes) -> Bytes:
+    """What is seen of a picture, [h w 3]: over white where it is transparent."""
     if pixels.shape[-1] == 3:
         return pixels
     share = pixels[..., 3:].astype(np.float64) / 255.0

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from gesso.generation.generate import make_plan
 from gesso.generation.plan import Plan
+from gesso.generation.planning import make_plan, outlines
 from gesso.model import Model
 from gesso.request import Request
 
@@ -56,6 +56,19 @@ class Estimate(BaseModel):
         return "\n".join(lines)
 
 
+@dataclass
+class Cost:
+    """What one call of a network takes.
+
+    Args:
+        flop: floating-point operations.
+        working: about the most bytes of activations alive at once.
+    """
+
+    flop: float = 0.0
+    working: float = 0.0
+
+
 def estimate(model: Model, request: Request) -> Estimate:
     """Plan a request and work out its cost from shapes alone.
 
@@ -63,24 +76,33 @@ def estimate(model: Model, request: Request) -> Estimate:
         model: loaded without weights.
     """
     whole = make_plan(model, request)
-    step = _counted(model.denoiser.network, lambda: _one_step(model, whole))
-    latents = _meta(model, 1, model.identity.latent_channels, *whole.latent)
-    decode = _counted(model.decoder, lambda: model.decoder.decode(latents))
-    work = step.flop * whole.evaluations + decode.flop * whole.rounds
+    costs = [_cost(*each) for each in zip((model, *outlines(model, request)), whole.chain, strict=True)]
     numbers = sum(tensor.numel() for each in model.networks.values() for tensor in each.parameters())
     weights = numbers * model.dtype.itemsize
-    rows = 1 if whole.request.cfg == 1.0 else 2
+    work = sum(each.flop for each in costs)
     return Estimate(
         request=whole.request,
-        passes=[each.text() for each in (*(whole.stages or ()), *whole.passes)],
+        passes=[*whole.lines()],
         evaluations=whole.evaluations,
         tflop=work / 1e12,
         seconds=work / (_speed(model.device, model.dtype) * REACHED),
         weights_gb=weights / 1e9,
-        memory_gb=(weights + max(rows * step.working, decode.working)) / 1e9,
+        memory_gb=(weights + max(each.working for each in costs)) / 1e9,
         device=str(model.device),
         dtype=str(model.dtype).removeprefix("torch."),
     )
+
+
+def _cost(model: Model, plan: Plan) -> Cost:
+    """What a plan costs, what follows on it apart."""
+    if not plan.passes:
+        return Cost()
+    step = _counted(model.denoiser.network, lambda: _one_step(model, plan))
+    latents = _meta(model, 1, model.identity.latent_channels, *plan.latent)
+    decode = _counted(model.decoder, lambda: model.decoder.decode(latents))
+    own = plan.evaluations - sum(each.evaluations for each in plan.then)
+    rows = 1 if plan.request.cfg == 1.0 else 2
+    return Cost(step.flop * own + decode.flop * plan.rounds, max(rows * step.working, decode.working))
 
 
 def _one_step(model: Model, whole: Plan) -> Tensor:
@@ -98,19 +120,6 @@ def _one_step(model: Model, whole: Plan) -> Tensor:
 
 def _meta(model: Model, *shape: int) -> Tensor:
     return torch.empty(shape, device="meta", dtype=model.dtype)
-
-
-@dataclass
-class Cost:
-    """What one call of a network takes.
-
-    Args:
-        flop: floating-point operations.
-        working: about the most bytes of activations alive at once.
-    """
-
-    flop: float = 0.0
-    working: float = 0.0
 
 
 def _counted(network: nn.Module, work: Callable[[], object]) -> Cost:

@@ -1,4 +1,7 @@
-"""What happens while pictures are painted, in order: Planned, Stepped …, Painted …, Finished."""
+"""What happens while pictures are painted, in order: Planned, Stepped …, Painted …, Finished.
+
+Where something follows on the pictures, all of them are first Followed, then painted on.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +13,7 @@ from gesso.generation.result import Result
 from gesso.request import Request
 from gesso.sampling.samplers import Step
 
-__all__ = ["Event", "Finished", "Painted", "Planned", "Stepped"]
+__all__ = ["Event", "Finished", "Followed", "Painted", "Planned", "Stepped"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,19 @@ class Stepped:
 
 
 @dataclass(frozen=True)
+class Followed:
+    """One picture is as far as something follows on it.
+
+    Args:
+        request: what would paint this very picture alone.
+    """
+
+    picture: int
+    image: Image.Image
+    request: Request
+
+
+@dataclass(frozen=True)
 class Painted:
     """One picture is finished.
 
@@ -59,4 +75,4 @@ class Finished:
     result: Result
 
 
-Event = Planned | Stepped | Painted | Finished
+Event = Planned | Stepped | Followed | Painted | Finished

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from gesso.errors import NotFinite, RequestError
+from gesso.errors import NotFinite
 from gesso.generation.large import decode, encode
 from gesso.model import Model
 from gesso.networks.tiny_autoencoder import TinyDecoder
@@ -23,7 +23,6 @@ __all__ = [
     "decoded",
     "encoded",
     "kept",
-    "open_image",
     "preview",
     "widened",
 ]
@@ -43,6 +42,7 @@ class Scene:
         turn: which stretch of a picture's painting it is, from 0.
         depth: how near things are at each latent cell, -1…1, for models that are told.
         vector: what pictures as prompts show, for models that are told.
+        clean: latents that it starts from instead of what the pixels are encoded to.
     """
 
     latent: tuple[int, int]
@@ -51,28 +51,12 @@ class Scene:
     turn: int = 0
     depth: Float[Tensor, "1 1 h w"] | None = None
     vector: Float[Tensor, "1 v"] | None = None
+    clean: Float[Tensor, "1 c h w"] | None = None
 
     @property
     def cells(self) -> Float[Tensor, "1 1 h w"] | None:
         """How much of each latent cell is painted anew: as much as of the pixel that asks for the most."""
         return None if self.hole is None else torch.nn.functional.adaptive_max_pool2d(self.hole, self.latent)
-
-
-def open_image(path: str, size: tuple[int, int]) -> Image.Image:
-    """A picture file as RGB at the size to paint, cropped around its middle to the same aspect.
-
-    Raises:
-        RequestError: there is no such file, or it is not a picture.
-    """
-    try:
-        with Image.open(path) as file:
-            picture = file.convert("RGB")
-    except (OSError, ValueError) as error:
-        raise RequestError(f"source.image must be a picture, however: {path}: {error}") from error
-    scale = max(size[0] / picture.width, size[1] / picture.height)
-    box = (size[0] / scale, size[1] / scale)
-    left, top = (picture.width - box[0]) / 2, (picture.height - box[1]) / 2
-    return picture.resize(size, Image.Resampling.LANCZOS, (left, top, left + box[0], top + box[1]))
 
 
 def as_pixels(image: Image.Image) -> Float[Tensor, "1 3 h w"]:

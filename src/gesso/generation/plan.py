@@ -8,7 +8,7 @@ from typing import Literal
 from gesso.conditioning.dialects import dialect
 from gesso.errors import RequestError, Unsupported
 from gesso.families.identify import Identity
-from gesso.generation.canvas import Growth, Seen, Stage, border_stages, masked_stage
+from gesso.generation.canvas import Growth, Seen, Stage, border_stages, grown, masked_stage
 from gesso.generation.showing import must_be_shown, picture_guidance
 from gesso.generation.wording import estimates, named_extras, spoken
 from gesso.guidance.scale import Scale, alternating, constant, manifold, within
@@ -17,8 +17,12 @@ from gesso.sampling.levels import NoiseLevels, Sigmas
 from gesso.sampling.samplers import OptionValue, evaluations, options, sampler
 from gesso.sampling.schedules import align_your_steps, explicit, schedule
 
-__all__ = ["Pass", "Plan", "plan", "resolved", "within_steps"]
+__all__ = ["LATENT", "Pass", "Plan", "plan", "resolved", "within_steps"]
 
+LARGEST = 16384
+"""Pixels along a side."""
+LATENT = {"latent": "bilinear", "latent-bicubic": "bicubic", "latent-nearest": "nearest-exact"}
+"""Upscalers that enlarge latents, by how torch interpolates."""
 NEVER = (inf, inf)
 """Noise levels at which nothing happens."""
 EDGE = 1e-9
@@ -102,34 +106,56 @@ class Plan:
         request: with every None replaced.
         passes: in order; each goes on from where the one before stopped.
         latent: height and width in latent cells.
+        canvas: the finished picture's width and height.
         stages: of an edit, each of which takes all passes; None where the whole picture is painted.
+        then: what each thing that is done to a picture afterwards comes to.
     """
 
     request: Request
     passes: tuple[Pass, ...]
     latent: tuple[int, int]
+    canvas: tuple[int, int]
     stages: tuple[Stage, ...] | None = None
+    then: "tuple[Plan, ...]" = ()
 
     @property
     def sigmas(self) -> Sigmas:
         """The noise levels of the whole run, all passes after one another."""
-        first, *others = (each.sigmas for each in self.passes)
-        return sum((each[1:] for each in others), first)
+        return sum((each.sigmas[1:] for each in self.passes[1:]), self.passes[0].sigmas)
+
+    @property
+    def chain(self) -> "tuple[Plan, ...]":
+        """This plan and what follows on it, in order."""
+        return (self, *self.then)
 
     @property
     def rounds(self) -> int:
-        """How often all passes are taken, for all pictures."""
+        """How often all passes are taken, for all pictures, what follows apart."""
         return self.request.count * (1 if self.stages is None else len(self.stages))
 
     @property
     def steps(self) -> int:
-        """Sampler steps of all pictures."""
-        return self.rounds * sum(each.steps for each in self.passes)
+        """Sampler steps of all pictures, and of all that follows on them."""
+        own = self.rounds * sum(each.steps for each in self.passes)
+        return own + sum(each.steps for each in self.then)
 
     @property
     def evaluations(self) -> int:
-        """Rows of latents the networks denoise for all pictures."""
-        return self.rounds * sum(each.evaluations for each in self.passes)
+        """Rows of latents the networks denoise for all pictures, and for all that follows on them."""
+        own = self.rounds * sum(each.evaluations for each in self.passes)
+        return own + sum(each.evaluations for each in self.then)
+
+    def lines(self) -> tuple[str, ...]:
+        """What is done, for reading."""
+        own = [each.text() for each in (*(self.stages or ()), *self.passes)]
+        if not self.passes:
+            own = [f"{self.request.source.upscaler} alone"] if self.request.source else []
+        after = [
+            f"then at {each.canvas[0]}x{each.canvas[1]}, {line}"
+            for each in self.then
+            for line in each.lines()
+        ]
+        return (*own, *after)
 
 
 def plan(
@@ -146,11 +172,8 @@ def plan(
         RequestError: the request contradicts itself.
         UnknownName: no such sampler, schedule or option.
     """
-    full = resolved(request, identity, factor)
-    sigmas = _sigmas(full, identity, levels)
-    if full.source is not None:
-        kept = max(1, int((len(sigmas) - 1) * full.source.strength))
-        sigmas = sigmas[len(sigmas) - 1 - kept :]
+    full = resolved(request, identity, factor, seen)
+    sigmas = _run(full, _sigmas(full, identity, levels))
     assert full.size is not None
     extras = named_extras(full)
     if extras:
@@ -158,9 +181,27 @@ def plan(
             f"a prompt must not name what is not attached, however: {', '.join(extras)}",
             hint="name a folder to find it in (--library FOLDER); in a negative it acts on nothing",
         )
-    stages = None if seen is None else _stages(full, seen, factor)
+    stages = None if seen is None or not _in_parts(full) else _stages(full, seen, factor)
     width, height = stages[0].size if stages else full.size
-    return Plan(full, _passes(full, sigmas, levels), (height // factor, width // factor), stages)
+    canvas = full.size if stages is None or seen is None else grown(seen.size, stages)
+    passes = _passes(full, sigmas, levels) if sigmas else ()
+    return Plan(full, passes, (height // factor, width // factor), canvas, stages)
+
+
+def _run(request: Request, sigmas: Sigmas) -> Sigmas:
+    """The noise levels that are visited: of a source's strength; none where nothing is painted."""
+    if request.source is None:
+        return sigmas
+    if request.source.strength == 0.0:
+        return ()
+    kept = max(1, int((len(sigmas) - 1) * request.source.strength))
+    return sigmas[len(sigmas) - 1 - kept :]
+
+
+def _in_parts(request: Request) -> bool:
+    """Whether a part of a picture is painted, or around it."""
+    source = request.source
+    return source is not None and (source.mask is not None or source.extend is not None)
 
 
 def _stages(request: Request, seen: Seen, factor: int) -> tuple[Stage, ...]:
@@ -179,17 +220,18 @@ def _stages(request: Request, seen: Seen, factor: int) -> tuple[Stage, ...]:
     return masked + border_stages(seen.size, growth, request.size, factor)
 
 
-def resolved(request: Request, identity: Identity, factor: int) -> Request:
+def resolved(request: Request, identity: Identity, factor: int, seen: Seen | None = None) -> Request:
     """The request with every None replaced by the model's own choice.
+
+    Args:
+        seen: what is known of the source's files.
 
     Raises:
         RequestError: the size does not fit the model's grid, or fields contradict one another.
     """
     defaults = identity.facts.defaults
     _must_agree(request, identity)
-    size = request.size or defaults.size
-    if size[0] % factor or size[1] % factor:
-        raise RequestError(f"width and height must be multiples of {factor}, however: {size[0]}x{size[1]}")
+    size = _size(request, defaults.size, factor, seen)
     levels = [sigma for sigma in request.sigmas or () if sigma > 0]
     filled = {
         "size": size,
@@ -207,6 +249,30 @@ def resolved(request: Request, identity: Identity, factor: int) -> Request:
     return request.model_copy(update={**filled, "sampler_options": chosen})
 
 
+def _size(request: Request, default: tuple[int, int], factor: int, seen: Seen | None) -> tuple[int, int]:
+    """What is painted at: what is asked for, or what a source's enlargement comes to."""
+    source = request.source
+    plain = source is not None and source.strength == 0.0
+    if source is None or source.by is None:
+        # what follows on a picture leaves it as large as it is
+        kept = source is not None and source.image is None and not _in_parts(request)
+        size = request.size or (seen.size if kept and seen is not None else default)
+    else:
+        assert seen is not None
+        grid = 1 if plain else factor
+        width, height = (max(grid, round(side * source.by / grid) * grid) for side in seen.size)
+        size = (width, height)
+        if request.size not in {None, size}:
+            raise RequestError(
+                f"source.by must come without another size, however: it makes {width}x{height} of the picture"
+            )
+    if not plain and (size[0] % factor or size[1] % factor):
+        raise RequestError(f"width and height must be multiples of {factor}, however: {size[0]}x{size[1]}")
+    if max(size) > LARGEST:
+        raise RequestError(f"a picture must be at most {LARGEST} wide and high, however: {size[0]}x{size[1]}")
+    return size
+
+
 def _must_agree(request: Request, identity: Identity) -> None:
     must_be_shown(request, identity)
     listed = len([sigma for sigma in request.sigmas or () if sigma > 0])
@@ -216,7 +282,8 @@ def _must_agree(request: Request, identity: Identity) -> None:
     start, stop = request.guidance.interval
     if not 0.0 <= start <= stop <= 1.0:
         raise RequestError(f"guidance.interval must rise within 0…1, however: {start} to {stop}")
-    parts = request.source is not None and (request.source.mask or request.source.extend)
+    _source_must_agree(request)
+    parts = _in_parts(request)
     if parts and any(each.mask is not None for each in request.image_prompts):
         raise Unsupported(
             "an image prompt's mask must come with a picture that is painted as a whole, however: parts are"
@@ -235,6 +302,20 @@ def _must_agree(request: Request, identity: Identity) -> None:
         )
     if request.refiner is not None and identity.family.scalars != 6:
         raise Unsupported(f"a refiner must follow an SDXL base model, however: this is {identity.name}")
+
+
+def _source_must_agree(request: Request) -> None:
+    source = request.source
+    if source is None:
+        return
+    latent = source.upscaler in LATENT
+    if _in_parts(request) and (source.by is not None or source.upscaler != "lanczos"):
+        raise Unsupported("a picture must be enlarged as a whole, however: a part of it is painted")
+    if source.strength == 0.0 and (latent or _in_parts(request)):
+        raise Unsupported(
+            f"strength must be above 0 where {'latents are enlarged' if latent else 'a part is painted'}, "
+            "however: it is 0"
+        )
 
 
 def _first_order(request: Request, identity: Identity) -> bool:

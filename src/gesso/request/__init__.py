@@ -1,5 +1,6 @@
 """The Request: everything that decides the pixels, apart from the model file."""
 
+from gesso.request.following import FollowUp
 from gesso.request.guidance import (
     FreeUShape,
     GuidanceShape,
@@ -12,25 +13,15 @@ from gesso.request.guidance import (
 )
 from gesso.request.parts import Interval, Part, PortablePath, Share, Shown, Size
 from gesso.request.reference import Reference
-from gesso.request.request import (
-    ControlUse,
-    EmbeddingUse,
-    Extend,
-    Growth,
-    ImagePrompt,
-    LoraUse,
-    Mask,
-    MicroConditions,
-    OptionValue,
-    Refiner,
-    Request,
-    Source,
-)
+from gesso.request.request import MicroConditions, Request
+from gesso.request.source import Extend, Growth, Mask, Source, Upscaler
+from gesso.request.uses import ControlUse, EmbeddingUse, ImagePrompt, LoraUse, OptionValue, Refiner
 
 __all__ = [
     "ControlUse",
     "EmbeddingUse",
     "Extend",
+    "FollowUp",
     "FreeUShape",
     "Growth",
     "GuidanceShape",
@@ -53,6 +44,7 @@ __all__ = [
     "Size",
     "Source",
     "Threshold",
+    "Upscaler",
     "Variation",
     "Windows",
 ]

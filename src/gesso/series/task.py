@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gesso.checkpoint.hashes import sha256
-from gesso.generation.generate import make_plan
+from gesso.generation.planning import make_plan
 from gesso.generation.result import Origin, record
 from gesso.model import Model
 from gesso.request import Request

@@ -1,0 +1,84 @@
+"""Planning: what a request comes to on a loaded model, with all that follows on its pictures."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from gesso.checkpoint.hashes import sha256
+from gesso.errors import RequestError
+from gesso.generation.editing import surveyed
+from gesso.generation.enlarging import check_upscaler
+from gesso.generation.following import followed
+from gesso.generation.library import furnished
+from gesso.generation.plan import Plan, plan, resolved
+from gesso.generation.regions import named_regions
+from gesso.model import Model, load
+from gesso.request import FollowUp, Request
+
+__all__ = ["beside", "make_plan", "outlines"]
+
+Size = tuple[int, int]
+
+
+def make_plan(model: Model, request: Request) -> Plan:
+    """What the request comes to on this model, and all that is done to its pictures afterwards.
+
+    Args:
+        model: it needs no weights.
+
+    Raises:
+        RequestError: the request, or what follows on it, contradicts itself or does not suit its model.
+        CheckpointError: the file of a model that follows cannot be used.
+    """
+    first = _planned(model, request.model_copy(update={"then": ()}), None)
+    then: list[Plan] = []
+    told: list[FollowUp] = []
+    canvas = first.canvas
+    for turn, (follow, other) in enumerate(zip(request.then, outlines(model, request), strict=True), 1):
+        base = first.request.model_copy(update={"library": request.library})
+        each = _planned(other, followed(base, follow, turn), canvas)
+        canvas = each.canvas
+        then.append(each)
+        told.append(_named(follow))
+    full = first.request.model_copy(update={"then": tuple(told)})
+    return replace(first, request=full, then=tuple(then))
+
+
+def outlines(model: Model, request: Request) -> list[Model]:
+    """The model of each thing that follows, without weights where it is another file."""
+    found: dict[Path | None, Model] = {None: model}
+    for each in request.then:
+        if each.model not in found:
+            assert each.model is not None
+            found[each.model] = beside(each.model, model, weights=False)
+    return [found[each.model] for each in request.then]
+
+
+def beside(path: Path, model: Model, *, weights: bool = True) -> Model:
+    """Another checkpoint, in the same place and numbers as a model."""
+    name = str(model.dtype).removeprefix("torch.")
+    other = load(path, device=str(model.device), dtype=name, weights=weights)
+    return replace(other, memory=model.memory)
+
+
+def _planned(model: Model, request: Request, before: Size | None) -> Plan:
+    named, seen = surveyed(named_regions(request), before)
+    source = named.source
+    if source is not None:
+        told = source.model_copy(update={"upscaler_sha256": check_upscaler(source)})
+        named = named.model_copy(update={"source": told})
+    # the seed decides what choices in braces name
+    full = furnished(resolved(named, model.identity, model.factor, seen))
+    return plan(full, model.identity, model.denoiser.levels, model.factor, seen)
+
+
+def _named(follow: FollowUp) -> FollowUp:
+    """A follow-up with its checkpoint known by its hash."""
+    if follow.model is None:
+        return follow
+    digest = sha256(follow.model)
+    if follow.model_sha256 not in {None, digest}:
+        raise RequestError(
+            f"then.model must be the file that the request was made for, however: {follow.model} has changed",
+            hint=f"wanted: sha256 {follow.model_sha256}",
+        )
+    return follow.model_copy(update={"model_sha256": digest})

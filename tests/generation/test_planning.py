@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from gesso.checkpoint.file import Checkpoint
+from gesso.errors import RequestError
+from gesso.generation.planning import beside, make_plan, outlines
+from gesso.model import Model, load
+from gesso.request import FollowUp, Request, Source
+from tests.models import save_model
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    return {name: save_model(folder / f"{name}.safetensors", name) for name in ("sd1", "sdxl")}
+
+
+@pytest.fixture(scope="module")
+def outline(files: dict[str, Path]) -> Model:
+    return load(files["sd1"], device="cpu", dtype="float32", weights=False)
+
+
+def test_a_plan_of_all_that_follows_needs_headers_alone(
+    outline: Model, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoint, "tensors", None)
+    then = (FollowUp(source=Source(by=2, strength=0.5), steps=4), FollowUp(model=files["sdxl"], cfg=2.0))
+    plan = make_plan(outline, Request(prompt="a cat", steps=3, count=2, cfg=1.0, sampler="euler", then=then))
+    assert [each.steps for each in plan.then] == [4, 2]
+    assert (plan.steps, plan.evaluations) == (6 + 6, 6 + 4 + 2 * 2)
+    assert [each.request.size for each in plan.chain] == [(64, 64), (128, 128), (128, 128)]
+    assert plan.lines()[1].startswith("then at 128x128, base: 2 steps of euler")
+    assert make_plan(outline, plan.request) == plan
+    with pytest.raises(RequestError, match="has changed"):
+        make_plan(outline, Request(then=(FollowUp(model=files["sdxl"], model_sha256="0"),)))
+
+
+def test_a_resize_alone_takes_no_step(outline: Model, tmp_path: Path) -> None:
+    plan = make_plan(outline, Request(then=(FollowUp(source=Source(by=1.25, strength=0.0)),)))
+    assert (plan.then[0].steps, plan.then[0].canvas) == (0, (80, 80))
+    assert plan.lines()[-1] == "then at 80x80, lanczos alone"
+
+
+def test_each_other_file_is_outlined_once(outline: Model, files: dict[str, Path]) -> None:
+    then = (FollowUp(), FollowUp(model=files["sdxl"]), FollowUp(model=files["sdxl"]))
+    found = outlines(outline, Request(then=then))
+    assert found[0] is outline
+    assert found[1] is found[2]
+    assert found[1].identity.name == "sdxl"
+
+
+def test_another_checkpoint_takes_the_same_place(outline: Model, files: dict[str, Path]) -> None:
+    other = beside(files["sdxl"], outline, weights=False)
+    assert (other.device, other.dtype, other.path) == (outline.device, outline.dtype, files["sdxl"])
+
+
+def test_no_picture_grows_beyond_what_can_be_held(outline: Model) -> None:
+    then = tuple(FollowUp(source=Source(by=by, strength=0.0)) for by in (16, 16, 2))
+    with pytest.raises(RequestError, match="at most 16384 wide and high, however: 32768x32768"):
+        make_plan(outline, Request(then=then))
