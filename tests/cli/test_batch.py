@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gesso.cli.main import main
 from gesso.generation import generate
@@ -74,3 +75,23 @@ def test_a_file_that_is_no_text_is_refused(asked: list[str], capsys: pytest.Capt
     Path(asked[1]).write_bytes(b"\xff\xfe\x00")
     assert main(asked) == 2
     assert "must be a text file" in capsys.readouterr().err
+
+
+def test_a_folder_of_pictures_is_painted_over_picture_by_picture(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, colour in (("photos", "teal"), ("masks", "white")):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (64, 64), colour).save(tmp_path / folder / "one.png")
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "photos" / "two.jpg")
+    told = ["batch", str(tmp_path / "photos"), *asked[2:], "--strength", "0.5", "--prompt", "a cat", "--json"]
+    assert main(told) == 0
+    files = [Path(each) for each in json.loads(capsys.readouterr().out)]
+    assert [each.name[:4] for each in files] == ["one-", "two-"]
+    assert [read_request(each)["source"]["strength"] for each in files] == [0.5, 0.5]
+    assert main([*told, "--masks", str(tmp_path / "masks")]) == 2
+    (tmp_path / "photos" / "two.jpg").unlink()
+    assert main([*told, "--masks", str(tmp_path / "masks")]) == 0
+    capsys.readouterr()
+    assert main([*asked, "--masks", str(tmp_path / "masks")]) == 2
+    assert "must go with a folder" in capsys.readouterr().err

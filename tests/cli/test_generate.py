@@ -242,3 +242,21 @@ def test_a_control_is_named_in_both_forms_and_refused_before_loading(
     capsys.readouterr()
     assert say("a cat", "--controls", f"{net}:{edges}", model="sdxl") == 4
     assert "context of 64, the model has 128" in capsys.readouterr().err
+
+
+def test_what_follows_is_painted_and_the_way_there_is_kept_if_asked_for(
+    say: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ("a cat", "--seed", "1", "--hires", "2x", "--hires-steps", "2", "--detail", "32x32+8+8")
+    assert say(*told, "--keep", "--json") == 0
+    assert [each["size"] for each in json.loads(capsys.readouterr().out)] == [
+        [64, 64],
+        [128, 128],
+        [128, 128],
+    ]
+    last = painted(tmp_path)[2]
+    assert main(["replay", str(last), "--out", str(tmp_path / "again.png")]) == 0
+    with Image.open(last) as before, Image.open(tmp_path / "again.png") as after:
+        assert after.tobytes() == before.tobytes()
+    assert say(*told, "--dry-run") == 0
+    assert capsys.readouterr().out.count("then at 128x128") == 3

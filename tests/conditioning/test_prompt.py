@@ -11,11 +11,13 @@ from gesso.conditioning.prompt import (
     Share,
     Switch,
     Tree,
+    blended,
     merged,
     scaled,
     timeline,
     walk,
 )
+from gesso.errors import RequestError
 
 
 def at(text: str, steps: int = 10, earlier: int = 0) -> list[tuple[int, Prompt]]:
@@ -78,3 +80,27 @@ def test_scaling_reaches_into_schedules():
 def test_names_of_embeddings_are_not_merged_with_words():
     name = Segment("cat", embedding=True)
     assert merged([Segment("a"), Segment(""), Segment("b"), name, name]) == (Segment("ab"), name, name)
+
+
+def test_words_on_the_way_to_others_are_mixed_and_the_ends_are_the_words_themselves() -> None:
+    one, other = parse("a cat <lora:x:1>"), parse("a [dog:cow:5]")
+    assert blended(one, other, 0.0).parts == one.parts
+    assert blended(one, other, 1.0).parts == other.parts
+    assert blended(one, other, 0.25).extras == one.extras
+    first, last = timeline(blended(one, other, 0.25), 10)
+    assert (first.until, last.until) == (5, 10)
+    assert [share for _, share in first.told[0].shares] == [0.75, 0.25]
+    (prompt, _), (late, _) = last.told[0].shares
+    assert prompt == timeline(one, 10)[0].told[0].shares[0][0]
+    assert late == timeline(parse("a cow"), 10)[0].told[0].shares[0][0]
+
+
+def test_mixtures_keep_their_proportions_on_the_way() -> None:
+    mixture = Tree((Part((Share((Segment("a"),), 3.0), Share((Segment("b"),), 1.0))),))
+    (span,) = timeline(blended(mixture, parse("c"), 0.2), 4)
+    assert [share for _, share in span.told[0].shares] == pytest.approx([0.6, 0.2, 0.2])
+
+
+def test_a_composition_is_on_no_way() -> None:
+    with pytest.raises(RequestError, match="AND joins several"):
+        blended(parse("a cat"), parse("a dog AND a cow"), 0.5)

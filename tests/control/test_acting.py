@@ -1,12 +1,13 @@
 """A control acts as strongly, where, when and for which rows it is told, and not at all beyond."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from gesso.conditioning.conditioning import Conditioning, Role
+from gesso.conditioning.conditioning import Conditioning, Role, Window
 from gesso.control.acting import Acting, Guide, Strength, soft
 from gesso.control.file import open_control
 from gesso.denoiser import Call
@@ -36,10 +37,15 @@ def guide(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return guided(open_control(path, BASE), BASE, TENSORS)
 
 
-def answer(*controls: Acting, sigma: float = 1.0, roles: tuple[Role, ...] = ("prompt", "negative")) -> Tensor:
+def answer(
+    *controls: Acting,
+    sigma: float = 1.0,
+    roles: tuple[Role, ...] = ("prompt", "negative"),
+    window: Window | None = None,
+) -> Tensor:
     generator = torch.Generator().manual_seed(7)
     x = torch.randn(1, 4, 8, 8, generator=generator).expand(len(roles), -1, -1, -1)
-    cond = Conditioning(torch.randn(len(roles), 5, 64, generator=generator), roles=roles)
+    cond = Conditioning(torch.randn(len(roles), 5, 64, generator=generator), roles=roles, window=window)
     call = Call(UNET, x, torch.full((len(roles),), 500.0), sigma, cond)
     with torch.no_grad():
         if not controls:
@@ -135,3 +141,14 @@ def test_an_inpaint_head_is_added_to_the_first_block(tmp_path: Path) -> None:
     assert not additions.skips
     torch.testing.assert_close(additions.inputs[0][0], wanted)
     assert not additions.inputs[0][1].any()
+
+
+def test_in_a_window_it_is_shown_that_part_of_its_picture(guide: Guide) -> None:
+    """Of a picture twice as large, the window that the other control's whole picture is."""
+    large = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(4))
+    region = torch.rand(1, 1, 128, 128, generator=torch.Generator().manual_seed(5))
+    large[..., 32:96, 64:] = HINT
+    window = (slice(4, 12), slice(8, 16))
+    found = answer(replace(made(guide, region=region), pixels=large), window=window)
+    assert torch.equal(found, answer(made(guide, region=region[..., 32:96, 64:])))
+    assert not torch.equal(found, answer(made(guide)))

@@ -74,6 +74,9 @@ def test_a_name_that_is_none_says_what_was_meant(tmp_path: Path) -> None:
 def test_a_file_is_known_by_its_hash(tmp_path: Path) -> None:
     path = tmp_path / "net.pth"
     path.write_bytes(b"1")
+    with pytest.raises(CheckpointError, match="must hold tensors"):
+        check_upscaler(Source(upscaler=path))
+    torch.save({"params_ema": {"conv.weight": torch.ones(1)}}, path)
     digest = check_upscaler(Source(upscaler=path))
     assert check_upscaler(Source(upscaler=path, upscaler_sha256=digest)) == digest
     with pytest.raises(RequestError, match="has changed"):
@@ -103,17 +106,21 @@ def test_a_network_is_asked_until_it_is_large_enough(tmp_path: Path, monkeypatch
     class Loader:
         def __init__(self, device: torch.device) -> None: ...
 
-        def load_from_file(self, path: Path) -> object:
-            if path.name == "broken.pth":
+        def load_from_state_dict(self, tensors: dict[str, Tensor]) -> object:
+            if "conv.weight" not in tensors:
                 raise RefusedError("unknown")
             return network
 
     spandrel = SimpleNamespace(ModelLoader=Loader, UnsupportedModelError=RefusedError)
     monkeypatch.setitem(sys.modules, "spandrel", spandrel)
+    for name, tensor in (("net.pth", "conv.weight"), ("broken.pth", "other.weight")):
+        torch.save({"params": {tensor: torch.ones(1)}}, tmp_path / name)
     found = enlarged(noise((20, 10)), (60, 30), tmp_path / "net.pth", CPU)
     assert found.size == (60, 30)
     assert asked == [(1, 3, 10, 20), (1, 3, 20, 40)]
-    with pytest.raises(CheckpointError, match="must be an upscaling network, however: unknown"):
+    with pytest.raises(
+        CheckpointError, match="must be an upscaling network, however: spandrel knows no such: unknown"
+    ):
         enlarged(noise((20, 10)), (60, 30), tmp_path / "broken.pth", CPU)
 
 

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 
 from gesso.checkpoint.file import Checkpoint
-from gesso.errors import RequestError
+from gesso.errors import DoesNotFit, RequestError
 from gesso.generation.planning import beside, make_plan, outlines
 from gesso.model import Model, load
-from gesso.request import FollowUp, Request, Source
+from gesso.request import ControlUse, FollowUp, Request, Source
+from tests.control.made import save_net
 from tests.models import save_model
 
 
@@ -59,3 +60,13 @@ def test_no_picture_grows_beyond_what_can_be_held(outline: Model) -> None:
     then = tuple(FollowUp(source=Source(by=by, strength=0.0)) for by in (16, 16, 2))
     with pytest.raises(RequestError, match="at most 16384 wide and high, however: 32768x32768"):
         make_plan(outline, Request(then=then))
+
+
+def test_an_adapter_that_follows_is_refused_before_anything_is_painted(
+    outline: Model, files: dict[str, Path], tmp_path: Path
+) -> None:
+    net = save_net(tmp_path / "net.safetensors", "sd1")
+    use = ControlUse(model=net, image=tmp_path / "none.png")
+    assert make_plan(outline, Request(then=(FollowUp(controls=(use,)),))).then
+    with pytest.raises(DoesNotFit):
+        make_plan(outline, Request(then=(FollowUp(controls=(use,), model=files["sdxl"]),)))

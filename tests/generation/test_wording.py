@@ -10,7 +10,7 @@ from gesso.generation.generate import generate, paint
 from gesso.generation.planning import make_plan
 from gesso.generation.wording import estimates, moments, named_extras, spoken
 from gesso.model import Model, load
-from gesso.request import Request
+from gesso.request import Blend, Request
 from tests.models import save_model
 
 
@@ -116,3 +116,20 @@ def test_choices_fall_for_every_picture_as_its_seed_alone_makes_them(model: Mode
 @pytest.mark.parametrize("dialect", ["a1111", "comfy", "compel", "plain"])
 def test_a_prompt_without_syntax_is_the_same_picture_in_every_dialect(model: Model, dialect: str):
     assert painted(model, "a cat on a hill", dialect=dialect) == painted(model, "a cat on a hill")
+
+
+def test_a_blend_is_spoken_and_told_with_the_prompt(model: Model) -> None:
+    request = Request(prompt="a cat", seed=1, steps=1, blend=Blend(prompt="a {dog|dog}", share=0.5))
+    said = spoken(request)
+    assert said.blend == Blend(prompt="a dog", share=0.5)
+    ((span, _),) = moments(said, 1)
+    assert [share for _, share in span.told[0].shares] == [0.5, 0.5]
+    with pytest.raises(Unsupported, match="<lora:x>"):
+        make_plan(model, request.model_copy(update={"blend": Blend(prompt="<lora:x:1>")}))
+    ends = [
+        paint(model, request.model_copy(update={"blend": Blend(prompt="a dog", share=share)})).images[0]
+        for share in (0.0, 0.5, 1.0)
+    ]
+    assert ends[0].tobytes() == paint(model, Request(prompt="a cat", seed=1, steps=1)).images[0].tobytes()
+    assert ends[2].tobytes() == paint(model, Request(prompt="a dog", seed=1, steps=1)).images[0].tobytes()
+    assert len({each.tobytes() for each in ends}) == 3

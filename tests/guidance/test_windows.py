@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gesso.conditioning.conditioning import Conditioning
+from gesso.conditioning.conditioning import Conditioning, Window
 from gesso.guidance.windows import Windowed, spans
 
 COND = Conditioning(torch.zeros(1, 2, 3), None, torch.arange(80.0).reshape(1, 1, 8, 10))
@@ -43,3 +43,17 @@ def test_estimates_of_single_places_stay_what_they_are(size: tuple[int, int]) ->
 
     assert COND.concat is not None
     torch.testing.assert_close(Windowed(estimator, size, 2)(x, 2.0, COND), x * 2 + COND.concat)
+
+
+def test_every_window_is_told_where_it_is() -> None:
+    x = torch.randn(1, 4, 8, 10)
+    told: list[Window | None] = []
+
+    def estimator(part: Tensor, sigma: float, cond: Conditioning) -> Tensor:
+        told.append(cond.window)
+        assert cond.window is not None
+        assert torch.equal(part, x[(..., *cond.window)])
+        return part
+
+    Windowed(estimator, (4, 10), 2)(x, 2.0, COND)
+    assert told == [(slice(start, start + 4), slice(0, 10)) for start in (0, 2, 4)]

@@ -26,7 +26,8 @@ class Edit(Generate, Pictured):
     prompt: CliPositionalArg[str]  # pyright: ignore[reportGeneralTypeIssues] - required here
     """What to paint there; "" leaves it to the model."""
     mask: Path | None = None
-    """The mask's file, white where it is to be painted; unless given, the picture's transparent parts are."""
+    """The mask's file, white where it is to be painted, or WIDTHxHEIGHT+LEFT+TOP; unless given, the picture's
+    transparent parts are painted."""
     paint: Literal["white", "black", "transparent", "opaque"] = "white"
     """Which of the mask's pixels mean "paint"."""
     grow: int = Field(default=0, ge=-1024, le=1024)
@@ -50,7 +51,9 @@ class Edit(Generate, Pictured):
 
     def request(self) -> Request:
         """The request, with the picture and its mask as its source."""
-        mask = Mask(image=self.mask, paint=self.paint, grow=self.grow, blur=self.blur, feather=self.feather)
+        shape = Mask() if self.mask is None else Mask.model_validate(self.mask)
+        told = {"paint": self.paint, "grow": self.grow, "blur": self.blur, "feather": self.feather}
+        mask = shape.model_copy(update=told)
         source = Source(
             image=self.image,
             strength=self.strength or 1.0,

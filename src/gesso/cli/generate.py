@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AliasChoices, ByteSize, Field
 from pydantic_settings import CliImplicitFlag, CliPositionalArg
 
+from gesso.cli.following import Following
 from gesso.errors import RequestError
 from gesso.request import ImagePrompt, Refiner, Request, Source
 
@@ -25,7 +26,7 @@ def environment_library() -> Path | None:
     return Path(named) if named else None
 
 
-class Generate(Request):
+class Generate(Request, Following):
     """Paint pictures from words with a checkpoint file (without one, with the built-in checkpoint)."""
 
     prompt: CliPositionalArg[str] = ""
@@ -36,7 +37,7 @@ class Generate(Request):
     """Folder in which the prompt's names find their files; unless given, what GESSO_LIBRARY names."""
     image: Path | None = None
     """A picture to start from: short for --source.image."""
-    strength: float | None = Field(default=None, gt=0.0, le=1.0)
+    strength: float | None = Field(default=None, ge=0.0, le=1.0)
     """How much of it is painted anew: short for --source.strength."""
     image_adapter: Path | None = None
     """An IP-Adapter file for every image prompt that names none: short for --image-prompts' adapter."""
@@ -64,6 +65,8 @@ class Generate(Request):
     """The most memory that decoding may take, weights included, such as 6GiB; the same picture in bands."""
     json_output: Annotated[CliImplicitFlag[bool], Field(validation_alias="json")] = False
     """Print what was painted as JSON."""
+    keep: CliImplicitFlag[bool] = False
+    """Save the pictures as well that something follows on."""
     dry_run: CliImplicitFlag[bool] = False
     """Print the plan with an estimate of time and memory; paint nothing."""
 
@@ -71,7 +74,7 @@ class Generate(Request):
         """The request alone, with the short forms put where they belong."""
         fields = {name: getattr(self, name) for name in Request.model_fields}
         if self.image is not None:
-            fields["source"] = Source(image=self.image)
+            fields["source"] = (self.source or Source()).model_copy(update={"image": self.image})
         if self.strength is not None:
             fields["source"] = _with(fields["source"], "strength", self.strength, "--strength", "--image")
         fields["image_prompts"] = self._image_prompts()
@@ -79,6 +82,7 @@ class Generate(Request):
             fields["refiner"] = _with(
                 fields["refiner"], "start", self.refiner_from, "--refiner-from", "--refiner"
             )
+        fields["then"] = (*self.follow_ups(), *self.then)
         return Request(**fields)
 
     def _image_prompts(self) -> tuple[ImagePrompt, ...]:
@@ -104,9 +108,9 @@ class Generate(Request):
         from gesso.generation.generate import generate
 
         check(request, self.model, ema=self.ema)
-        with follow(quiet=self.json_output) as progress:
+        with follow(quiet=self.json_output, keep=self.keep) as progress:
             progress.loading(self.model)
-            model = self._opened(weights=True)
+            model = self._opened(weights=_paints(request))
             files = progress.painting(generate(model, request), model, self.out)
         if self.json_output:
             sys.stdout.write(json.dumps(files, indent=2) + "\n")
@@ -132,6 +136,12 @@ class Generate(Request):
             weights=weights,
         )
         return replace(model, memory=None if self.memory is None else int(self.memory))
+
+
+def _paints(request: Request) -> bool:
+    """Whether anything is painted at all, or a picture only resized."""
+    sources = (request.source, *(each.source for each in request.then))
+    return any(each is None or each.strength > 0.0 for each in sources)
 
 
 def _with(part: Source | Refiner | None, field: str, value: float, flag: str, needs: str) -> object:

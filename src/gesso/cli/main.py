@@ -13,11 +13,13 @@ from gesso.cli.generate import Generate
 from gesso.cli.grid import GridCommand
 from gesso.cli.inspect import Inspect
 from gesso.cli.keys import Keys
+from gesso.cli.morph import Morph
 from gesso.cli.outpaint import Outpaint
 from gesso.cli.prompt import Prompt
 from gesso.cli.replay import Replay
 from gesso.cli.serve import Serve
 from gesso.cli.train import Train
+from gesso.cli.upscale import Upscale
 from gesso.errors import (
     AdapterError,
     Cancelled,
@@ -58,12 +60,16 @@ class Gesso(BaseSettings):
     """Paint into a picture; what lies outside the mask keeps its bytes."""
     outpaint: CliSubCommand[Outpaint]
     """Paint around a picture, which keeps its bytes."""
+    upscale: CliSubCommand[Upscale]
+    """Enlarge a picture, alone or painted anew in parts."""
     annotate: CliSubCommand[Annotate]
     """Make of a picture what a control model is shown."""
     grid: CliSubCommand[GridCommand]
     """Paint every combination of values, as sheets with labels and as a page."""
     batch: CliSubCommand[Batch]
-    """Paint one picture for every line of a file."""
+    """Paint one picture for every line of a file, or over every picture of a folder."""
+    morph: CliSubCommand[Morph]
+    """Paint frames on the way from one prompt or seed to another."""
     inspect: CliSubCommand[Inspect]
     """Say what a checkpoint file is, and why."""
     prompt: CliSubCommand[Prompt]

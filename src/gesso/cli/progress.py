@@ -50,9 +50,10 @@ class Pace:
 class Painting:
     """A progress line on the terminal's error stream."""
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
+    def __init__(self, progress: Progress, task: TaskID, *, keep: bool = False) -> None:
         self.progress = progress
         self.task = task
+        self.keep = keep
 
     def loading(self, path: Path | None) -> None:
         """The checkpoint is being read."""
@@ -76,22 +77,28 @@ class Painting:
                     pace.stepped(time.perf_counter())
                     left = pace.left(total - done, count - pace.decodings)
                     self.progress.update(self.task, completed=done, left=f"{left:.0f} s left")
-                case Followed():
+                case Painted() | Followed():
                     pace.decoded(time.perf_counter())
-                case Painted(image=image, request=request):
-                    path = save(image, request, Origin.of(model), out)
-                    pace.decoded(time.perf_counter())
-                    files.append({"file": str(path), "seed": request.seed, "size": image.size})
-                    self.progress.console.print(str(path), highlight=False, soft_wrap=True)
+                    if self.keep or isinstance(event, Painted):
+                        files.append(self._saved(event, model, out))
                 case Finished(result):
                     for note in result.notes:
                         self.progress.console.print(f"note: {note}", highlight=False)
         return files
 
+    def _saved(self, event: Painted | Followed, model: Model, out: Path) -> dict[str, object]:
+        path = save(event.image, event.request, Origin.of(model), out)
+        self.progress.console.print(str(path), highlight=False, soft_wrap=True)
+        return {"file": str(path), "seed": event.request.seed, "size": event.image.size}
+
 
 @contextmanager
-def follow(*, quiet: bool = False) -> Generator[Painting]:
-    """Show progress on the error stream while the block runs."""
+def follow(*, quiet: bool = False, keep: bool = False) -> Generator[Painting]:
+    """Show progress on the error stream while the block runs.
+
+    Args:
+        keep: also save pictures that something follows on.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -99,4 +106,4 @@ def follow(*, quiet: bool = False) -> Generator[Painting]:
         TextColumn("{task.fields[left]}"),
     )
     with Progress(*columns, console=Console(stderr=True, quiet=quiet), transient=True) as progress:
-        yield Painting(progress, progress.add_task("starting", total=None, left=""))
+        yield Painting(progress, progress.add_task("starting", total=None, left=""), keep=keep)

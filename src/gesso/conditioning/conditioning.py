@@ -8,11 +8,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Conditioning", "Role", "cat"]
+__all__ = ["Conditioning", "Role", "Window", "cat"]
 
 Role = Literal["prompt", "negative", "neutral", "perturbed", "blind"]
 """Whether a row is told what to paint, what to keep away from, nothing, the prompt while disturbed, or the
 negative without the picture to change."""
+
+
+Window = tuple[slice, slice]
+"""Rows and columns."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,14 @@ class Conditioning:
         vector: the pooled text, sizes and the like, added to the time embedding.
         concat: further channels beside the latents (inpainting, instructions, upscaling).
         roles: of each row; all of them prompts unless given.
+        window: rows and columns of the latents that are seen, where it is not all of them.
     """
 
     context: Float[Tensor, "b n d"]
     vector: Float[Tensor, "b v"] | None = None
     concat: Float[Tensor, "b c h w"] | None = None
     roles: tuple[Role, ...] = field(default=())
+    window: Window | None = None
 
     def __post_init__(self) -> None:
         """Rows without a role are prompts."""
@@ -60,16 +66,18 @@ class Conditioning:
             None if self.vector is None else change(self.vector),
             None if self.concat is None else change(self.concat),
             roles,
+            self.window,
         )
 
 
 def cat(told: Sequence[Conditioning]) -> Conditioning:
-    """One batch of several, in order: they have the same parts, and as many tokens."""
+    """One batch of several, in order: they have the same parts and window, and as many tokens."""
     return Conditioning(
         torch.cat([each.context for each in told]),
         _joined([each.vector for each in told]),
         _joined([each.concat for each in told]),
         tuple(role for each in told for role in each.roles),
+        told[0].window,
     )
 
 

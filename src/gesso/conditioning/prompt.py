@@ -7,6 +7,8 @@ network is told.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from gesso.errors import RequestError
+
 __all__ = [
     "Break",
     "Cycle",
@@ -20,6 +22,7 @@ __all__ = [
     "Switch",
     "Told",
     "Tree",
+    "blended",
     "merged",
     "scaled",
     "timeline",
@@ -248,6 +251,29 @@ def _at(nodes: tuple[Node, ...], step: int, run: tuple[int, int]) -> Iterator[No
                 yield from _at(node.choices[(step - 1) % len(node.choices)], step, run)
             case _:
                 yield node
+
+
+def blended(one: Tree, other: Tree, share: float) -> Tree:
+    """Words on the way to others: what the network reads of both is mixed.
+
+    Args:
+        share: 0 is the one as it is, 1 the other.
+
+    Raises:
+        RequestError: one of them is a composition.
+    """
+    if max(len(one.parts), len(other.parts)) > 1:
+        raise RequestError("words must be one thing to go on to others, however: AND joins several")
+    if share in {0.0, 1.0}:
+        return Tree((other if share else one).parts, one.extras + other.extras)
+    shares = (*_portion(one.parts[0], 1.0 - share), *_portion(other.parts[0], share))
+    return Tree((Part(shares),), one.extras + other.extras)
+
+
+def _portion(part: Part, share: float) -> Iterator[Share]:
+    """A part's shares, so that they come to a share of the whole."""
+    total = sum(each.weight for each in part.shares) or 1.0
+    return (replace(each, weight=each.weight / total * share) for each in part.shares)
 
 
 def scaled(node: Node, factor: float) -> Node:

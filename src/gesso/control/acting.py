@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gesso.conditioning.conditioning import Conditioning, Role
+from gesso.conditioning.conditioning import Conditioning, Role, Window
 from gesso.denoiser import Call
 from gesso.networks.control_net import ControlNet
 from gesso.networks.inpaint_head import InpaintHead
@@ -46,6 +46,10 @@ class Strength:
     layers: Sequence[float]
     region: Float[Tensor, "1 1 H W"] | None = None
     pooled: bool = False
+
+    def within(self, part: tuple[slice, slice]) -> "Strength":
+        """The same over a part of the picture, given in pixels."""
+        return self if self.region is None else replace(self, region=self.region[(..., *part)])
 
     def __call__(self, layer: int, change: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """What a layer adds, as strongly as it should."""
@@ -230,6 +234,10 @@ class LiteGuide:
             yield None
 
 
+Shown = tuple[object, ...]
+"""The type of the numbers, and the part of the picture."""
+
+
 @dataclass
 class Acting:
     """A control model with its picture, as a Control.
@@ -247,7 +255,7 @@ class Acting:
     strength: Strength
     levels: tuple[float, float]
     prompted: bool = False
-    _seen: dict[torch.dtype, Seen] = field(default_factory=dict[torch.dtype, Seen], init=False)
+    _seen: dict[Shown, Seen] = field(default_factory=dict[Shown, Seen], init=False)
 
     @contextmanager
     def during(self, call: Call) -> Generator[Additions | None]:
@@ -259,9 +267,19 @@ class Acting:
         dtype = call.inputs.dtype
         # numbers may have been widened since the last call
         self.guide.network.to(dtype)
-        if dtype not in self._seen:
-            self._seen[dtype] = self.guide.seen(self.pixels.to(call.inputs))
-        yield from self.guide.during(call, self._seen[dtype], self.strength, rows)
+        part = _pixels(call.cond.window, self.guide.scale)
+        shown = (dtype, *((each.start, each.stop) for each in part))
+        if shown not in self._seen:
+            self._seen[shown] = self.guide.seen(self.pixels[(..., *part)].to(call.inputs))
+        yield from self.guide.during(call, self._seen[shown], self.strength.within(part), rows)
+
+
+def _pixels(window: Window | None, scale: int) -> tuple[slice, slice]:
+    """The part of the picture that belongs to a window of the latents."""
+    if window is None:
+        return slice(None), slice(None)
+    rows, columns = (slice(each.start * scale, each.stop * scale) for each in window)
+    return rows, columns
 
 
 def _some(call: Call, rows: Sequence[int]) -> Call:

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.hashes import sha256
 from gesso.errors import CheckpointError, RequestError, ResourceError, UnknownName
 from gesso.generation.latents import as_image, as_pixels
@@ -45,11 +46,10 @@ def check_upscaler(source: Source) -> str | None:
         return None
     path = Path(source.upscaler)
     if path.suffix.lower() not in ENDINGS:
-        raise UnknownName(
-            "upscaler", source.upscaler, [*FILTERS, *LATENT, *(f"FILE{end}" for end in ENDINGS)]
-        )
+        raise UnknownName("upscaler", str(path), [*FILTERS, *LATENT, *(f"FILE{end}" for end in ENDINGS)])
     if not path.is_file():
         raise RequestError(f"source.upscaler must be a file, however: {path} is not there")
+    Checkpoint.open(path)
     digest = sha256(path)
     if source.upscaler_sha256 not in {None, digest}:
         raise RequestError(
@@ -142,13 +142,16 @@ def _network(path: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
     """The network of a file, of whatever architecture."""
     try:
         spandrel: Any = import_module("spandrel")
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # a torchvision made for another torch fails as it is loaded
         raise ResourceError(
             f"an upscaling network must have spandrel to read it, however: {error}",
             hint="pip install 'gesso[upscale]'",
         ) from error
+    file = Checkpoint.open(path)
     try:
-        found = spandrel.ModelLoader(device=device).load_from_file(path)
-    except (OSError, RuntimeError, ValueError, KeyError, spandrel.UnsupportedModelError) as error:
-        raise CheckpointError(f"{path} must be an upscaling network, however: {error}") from error
+        found = spandrel.ModelLoader(device=device).load_from_state_dict(dict(file.tensors([*file.shapes])))
+    except (RuntimeError, ValueError, KeyError, spandrel.UnsupportedModelError) as error:
+        raise CheckpointError(
+            f"{path} must be an upscaling network, however: spandrel knows no such: {error}"
+        ) from error
     return lambda pixels: found(pixels.to(device))

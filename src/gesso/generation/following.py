@@ -31,10 +31,13 @@ def _left_out(base: Request, follow: FollowUp) -> dict[str, object]:
     if follow.sampler not in {None, base.sampler}:
         left["sampler_options"] = {}
     if follow.model is not None:
-        left["refiner"] = None
+        # what the base's own model is shown or told of its own
+        guidance = base.guidance.model_copy(update={"picture": None})
+        left |= {"refiner": None, "depth": None, "guidance": guidance}
     if follow.prompt is not None:
         # the words that named them are gone
         left["loras"] = tuple(use for use in base.loras if use.named is None)
+        left["blend"] = None
     if parts:
         # places on the whole picture mean nothing on a part of it
         left |= {"regions": (), "windows": None, "seamless": None}

@@ -312,7 +312,7 @@ def _source_must_agree(request: Request) -> None:
     if _in_parts(request) and (source.by is not None or source.upscaler != "lanczos"):
         raise Unsupported("a picture must be enlarged as a whole, however: a part of it is painted")
     if source.strength == 0.0 and (latent or _in_parts(request)):
-        raise Unsupported(
+        raise RequestError(
             f"strength must be above 0 where {'latents are enlarged' if latent else 'a part is painted'}, "
             "however: it is 0"
         )

@@ -7,6 +7,7 @@ from gesso.checkpoint.hashes import sha256
 from gesso.errors import RequestError
 from gesso.generation.editing import surveyed
 from gesso.generation.enlarging import check_upscaler
+from gesso.generation.fitting import check
 from gesso.generation.following import followed
 from gesso.generation.library import furnished
 from gesso.generation.plan import Plan, plan, resolved
@@ -27,6 +28,7 @@ def make_plan(model: Model, request: Request) -> Plan:
 
     Raises:
         RequestError: the request, or what follows on it, contradicts itself or does not suit its model.
+        AdapterError: an adapter that follows does not fit its model.
         CheckpointError: the file of a model that follows cannot be used.
     """
     first = _planned(model, request.model_copy(update={"then": ()}), None)
@@ -36,6 +38,8 @@ def make_plan(model: Model, request: Request) -> Plan:
     for turn, (follow, other) in enumerate(zip(request.then, outlines(model, request), strict=True), 1):
         base = first.request.model_copy(update={"library": request.library})
         each = _planned(other, followed(base, follow, turn), canvas)
+        # a request's own adapters are refused as it starts; these would be only once it is painted
+        check(each.request, other.path, ema=other.origins.ema)
         canvas = each.canvas
         then.append(each)
         told.append(_named(follow))

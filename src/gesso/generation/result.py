@@ -89,7 +89,7 @@ def save(image: Image.Image, request: Request, origin: Origin, out: Path) -> Pat
         RequestError: the name's ending is of no known format.
         ResourceError: the file cannot be written.
     """
-    path = out if out.suffix.lower() in SUFFIXES else out / f"{_title(request.prompt)}-{request.seed}.png"
+    path = out if out.suffix.lower() in SUFFIXES else out / f"{_title(request)}-{request.seed}.png"
     texts = Texts(write(parameters(request, origin)), json.dumps(record(request, origin)))
     return write_picture(image, path, texts)
 
@@ -197,6 +197,8 @@ def _version() -> str:
         return "unknown"
 
 
-def _title(prompt: str) -> str:
-    words = re.findall(r"[a-z0-9]+", prompt.casefold())
+def _title(request: Request) -> str:
+    """The prompt's words; without any, those of the picture that was painted over."""
+    source = request.source.image.stem if request.source and request.source.image else ""
+    words = re.findall(r"[a-z0-9]+", (request.prompt or source).casefold())
     return "-".join(words)[:40].strip("-") or "picture"

@@ -1,7 +1,7 @@
 """Wording: a request's words, made out for one picture and step by step."""
 
 from gesso.conditioning.dialects import parse
-from gesso.conditioning.prompt import Extra, Part, Share, Span, Told, Tree, timeline
+from gesso.conditioning.prompt import Extra, Part, Share, Span, Told, Tree, blended, timeline
 from gesso.conditioning.styles import read_styles, styled
 from gesso.conditioning.wildcards import expand
 from gesso.errors import RequestError
@@ -26,11 +26,14 @@ def spoken(request: Request, picture: int = 0) -> Request:
             raise RequestError("styles must come with --styles-file, however: it was not given")
         prompt, negative = styled(prompt, negative, read_styles(request.styles_file), request.styles)
     seed = (request.seed or 0) + picture
-    said = {
+    said: dict[str, object] = {
         "prompt": expand(prompt, seed, request.wildcards),
         "negative": expand(negative, seed, request.wildcards),
         "styles": (),
     }
+    if request.blend is not None:
+        other = expand(request.blend.prompt, seed, request.wildcards)
+        said["blend"] = request.blend.model_copy(update={"prompt": other})
     return request.model_copy(update=said)
 
 
@@ -40,11 +43,19 @@ def moments(request: Request, steps: int) -> tuple[tuple[Span, Told | None], ...
     Without guidance the negative is not read at all, except by a composition, which is built upon it: its
     length must not change the picture.
     """
-    positive = timeline(parse(request.prompt, request.dialect), steps)
+    positive = timeline(_positive(request), steps)
     negative = timeline(_one(parse(request.negative, request.dialect)), steps)
     ends = sorted({span.until for span in (*positive, *negative)})
     found = [(Span(end, said_at(positive, end).told), said_at(negative, end).told[0]) for end in ends]
     return tuple(_merged([(span, told if _needed(request, span) else None) for span, told in found]))
+
+
+def _positive(request: Request) -> Tree:
+    """What the prompt says, on its way to other words where it is."""
+    own = parse(request.prompt, request.dialect)
+    if request.blend is None:
+        return own
+    return blended(own, parse(request.blend.prompt, request.dialect), request.blend.share)
 
 
 def regional(request: Request, steps: int) -> tuple[tuple[Span, ...], ...]:
@@ -62,7 +73,7 @@ def regional(request: Request, steps: int) -> tuple[tuple[Span, ...], ...]:
 
 def estimates(request: Request, steps: int) -> tuple[int, ...]:
     """How many rows of latents each step's call takes for the prompt alone, without the negative."""
-    positive = timeline(parse(request.prompt, request.dialect), steps)
+    positive = timeline(_positive(request), steps)
     return tuple(len(said_at(positive, step).told) for step in range(1, steps + 1))
 
 
@@ -74,7 +85,7 @@ def called(extra: Extra) -> str:
 def named_extras(request: Request) -> tuple[str, ...]:
     """What prompt and negative name beside words, such as `<lora:name>`, and the request has no file for."""
     there = {use.named for use in request.loras}
-    positive, negative = (parse(each, request.dialect).extras for each in (request.prompt, request.negative))
+    positive, negative = _positive(request).extras, parse(request.negative, request.dialect).extras
     return (
         *(f"<{called(extra)}>" for extra in positive if called(extra) not in there),
         *(f"<{called(extra)}>" for extra in negative),

@@ -18,6 +18,8 @@ Latents = Float[Tensor, "b c h w"]
 class Windowed:
     """An estimator that asks another about one window after another and averages where they overlap.
 
+    Each time the other is told which window it is, so that what it is shown beside can be cut to it.
+
     Args:
         size: height and width of a window, latent cells.
         overlap: latent cells that neighbours share at least.
@@ -41,7 +43,8 @@ class Windowed:
         for row in rows:
             for column in columns:
                 where = (..., row, column)
-                part = cond if cond.concat is None else replace(cond, concat=cond.concat[where])
+                concat = None if cond.concat is None else cond.concat[where]
+                part = replace(cond, concat=concat, window=(row, column))
                 total[where] += self.estimator(x[where], sigma, part)
                 seen[where] += 1
         return total / seen

@@ -2,6 +2,7 @@
 
 from gesso.request.following import FollowUp
 from gesso.request.guidance import (
+    Blend,
     FreeUShape,
     GuidanceShape,
     Perturbation,
@@ -18,6 +19,7 @@ from gesso.request.source import Extend, Growth, Mask, Source, Upscaler
 from gesso.request.uses import ControlUse, EmbeddingUse, ImagePrompt, LoraUse, OptionValue, Refiner
 
 __all__ = [
+    "Blend",
     "ControlUse",
     "EmbeddingUse",
     "Extend",

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from gesso.request.parts import Interval, Part, PortablePath, Share, Size
 
 __all__ = [
+    "Blend",
     "FreeUShape",
     "GuidanceShape",
     "Perturbation",
@@ -119,6 +120,15 @@ class Windows(Part):
     """Width x height of a window in pixels; the model's own size unless given."""
     overlap: int = Field(default=128, ge=8)
     """Pixels that neighbouring windows share at least."""
+
+
+class Blend(Part):
+    """The prompt on its way to other words."""
+
+    prompt: str
+    """The other words."""
+    share: Share = 0.5
+    """How far on the way: 0 is the request's own prompt, 1 the other."""
 
 
 class Variation(Part):

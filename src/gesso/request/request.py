@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from gesso.request.following import FollowUp
-from gesso.request.guidance import GuidanceShape, Region, Variation, Windows
+from gesso.request.guidance import Blend, GuidanceShape, Region, Variation, Windows
 from gesso.request.parts import Part, PortablePath, Share, Shown, Size
 from gesso.request.reference import Reference
 from gesso.request.source import Source
@@ -40,6 +40,8 @@ class Request(Part):
     """What to paint. `(word:1.2)` weighs, `BREAK` starts a new window of tokens."""
     negative: str = ""
     """What to keep away from."""
+    blend: Blend | None = None
+    """Other words that the prompt is on its way to."""
     dialect: Literal["a1111", "comfy", "compel", "plain"] = "a1111"
     """How prompt and negative are written."""
     emphasis: Literal["original", "no_norm", "interpolate", "remove", "ignore"] | None = None

@@ -83,7 +83,7 @@ class Intake:
             GessoError: the request contradicts itself, names what is not there, or does not suit the model.
         """
         from gesso.generation.fitting import check
-        from gesso.generation.generate import make_plan
+        from gesso.generation.planning import make_plan
 
         path = self.places.model(ask.model)
         seed = secrets.randbelow(2**32) if ask.request.seed is None else ask.request.seed
