@@ -12,7 +12,7 @@ from gesso.generation.infotext import parse
 from gesso.generation.pictures import Texts, write_picture
 from gesso.generation.result import ENGINE, Origin, read_parameters, read_record, read_request, save
 from gesso.model import Origins
-from gesso.request import Refiner, Request, Source
+from gesso.request import GuidanceShape, Refiner, Request, Source
 
 ORIGIN = Origin(Path("models/dream v1.safetensors"), "ab" * 32, "sd1", "epsilon", "cpu", "bfloat16")
 REQUEST = Request(
@@ -109,3 +109,10 @@ def test_a_picture_without_a_record_cannot_be_replayed(tmp_path: Path, carried: 
     with pytest.raises(RequestError, match="must carry what gesso writes"):
         read_record(path)
     assert read_parameters(path) == "a cat"
+
+
+def test_how_far_a_picture_is_followed_is_told_as_the_web_ui_does(tmp_path: Path):
+    request = REQUEST.model_copy(update={"guidance": GuidanceShape(picture=1.5)})
+    text = read_parameters(save(picture(), request, ORIGIN, tmp_path))
+    assert text is not None
+    assert parse(text).others["Image CFG scale"] == "1.5"

@@ -119,6 +119,8 @@ def parameters(request: Request, origin: Origin) -> Infotext:
     """The same for other programs, as far as they have words for it."""
     refiner = request.refiner
     handed = {"Refiner": refiner.model.stem, "Refiner switch at": str(refiner.start)} if refiner else {}
+    if request.guidance.picture not in {None, 1.0}:
+        handed["Image CFG scale"] = f"{request.guidance.picture:g}"
     tags = "".join(f" <lora:{use.file.stem}:{use.weight:g}>" for use in request.loras if not use.named)
     return Infotext(
         prompt=request.prompt + tags,
