@@ -45,9 +45,13 @@ class Cell:
         return self.answer == "yes"
 
 
-def asked(option: Option, found: Kit) -> dict[str, Any]:
-    """The request's fields on one family."""
-    return {**BASE, **found.needs, **option.base(found), **option.fields(found)}
+def asked(found: Kit, *fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's fields on one family; pictures as prompts come beside those it needs."""
+    shown = [*found.needs.get("image_prompts", ()), *(fields[-1].get("image_prompts", ()))]
+    whole = {**BASE, **found.needs}
+    for each in fields:
+        whole |= each
+    return whole | ({"image_prompts": shown} if shown else {})
 
 
 def cell(option: Option, found: Kit, known: dict[str, bytes]) -> Cell:
@@ -56,9 +60,10 @@ def cell(option: Option, found: Kit, known: dict[str, bytes]) -> Cell:
     Args:
         known: pictures of this family that were painted before, by their requests; it is added to.
     """
-    plain = {**BASE, **found.needs, **option.base(found)}
+    plain = asked(found, option.base(found))
+    fields = asked(found, option.base(found), option.fields(found))
     try:
-        before, after = (_painted(found.model, each, known) for each in (plain, asked(option, found)))
+        before, after = (_painted(found.model, each, known) for each in (plain, fields))
     except GessoError as error:
         return Cell(str(error).replace(str(found.folder) + "/", "").splitlines()[0])
     return Cell("yes" if after != before else "it paints the same picture")

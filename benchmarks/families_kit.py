@@ -63,8 +63,19 @@ def kit(name: str, path: Path | None, folder: Path) -> Kit:
     _pictures(here)
     _adapters(here, model)
     _controls(here, Base.of(model), model.vae.factor)
-    needs = {"source": {"image": str(here / "photo.png"), "strength": 1.0}} if "instruct" in name else {}
-    return Kit(here, model, needs)
+    return Kit(here, model, _needs(name, here))
+
+
+def _needs(name: str, folder: Path) -> dict[str, Any]:
+    """What a family does not paint without."""
+    photo = str(folder / "photo.png")
+    if "instruct" in name:
+        return {"source": {"image": photo, "strength": 1.0}}
+    if "depth" in name:
+        return {"depth": photo}
+    if "unclip" in name:
+        return {"image_prompts": [{"images": [photo]}]}
+    return {}
 
 
 def _pictures(folder: Path) -> None:

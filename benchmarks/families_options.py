@@ -123,6 +123,8 @@ def _files() -> Iterator[Option]:
         lambda found: {"controls": [_control(found, "net"), _control(found, "lite")]},
         lambda found: {"controls": [_control(found, "net")]},
     )
+    for takes in ("attention", "adain"):
+        yield Option("Control", f"reference, by {takes}", lambda found, takes=takes: _reference(found, takes))
     yield Option("Control", "IP-Adapter", lambda found: {"image_prompts": [_shown(found)]})
     yield Option(
         "Control",
@@ -130,6 +132,10 @@ def _files() -> Iterator[Option]:
         lambda found: {"image_prompts": [_shown(found) | {"mask": found.file("mask.png")}]},
         lambda found: {"image_prompts": [_shown(found)]},
     )
+
+
+def _reference(found: Kit, takes: str) -> dict[str, Any]:
+    return {"reference": {"image": found.file("photo.png"), "takes": takes}}
 
 
 def _part(found: Kit, file: str) -> dict[str, Any]:
@@ -193,11 +199,53 @@ SCHEDULES = (
 WIDE: dict[str, Any] = {"size": [192, 128]}
 LIST: dict[str, Any] = {"sigmas": [9.0, 4.0, 2.0, 1.0, 0.5, 0.2, 0.0]}
 
+
+def _following() -> Iterator[Option]:
+    group = "After the picture"
+    for name, fields in {
+        "painted larger (hires)": {"by": 1.5, "strength": 0.5},
+        "painted larger from its latents": {"by": 1.5, "strength": 0.5, "enlarge": "latent"},
+        "painted again (loopback)": {"strength": 0.4},
+        "another prompt, sampler and steps": {
+            "strength": 0.6,
+            "prompt": "a dog",
+            "sampler": "heun",
+            "steps": 4,
+        },
+    }.items():
+        yield Option(group, name, lambda _, fields=fields: {"then": [fields]})
+    yield Option(
+        group,
+        "a detail painted anew",
+        lambda found: {"then": [{"mask": found.file("mask.png"), "only_masked": True, "padding": 8}]},
+    )
+
+
+def _particular() -> Iterator[Option]:
+    """What some families alone can do."""
+    group = "For some models"
+    photo = _photo
+    yield Option(
+        group,
+        "guidance towards the picture too",
+        lambda found: {**photo(found), "guidance": {"picture": 1.5}},
+        photo,
+    )
+    yield Option(
+        group,
+        "after pictures, without an adapter",
+        lambda found: {"image_prompts": [{"images": [found.file("mask.png")]}]},
+    )
+    yield Option(group, "depth, shown", lambda found: {"depth": found.file("mask.png")})
+
+
 OPTIONS: tuple[Option, ...] = (
     *_same("The prompt", PROMPTS),
     *_same("The prompt", {"clip skip": {"clip_skip": 2}}, lambda _: {"clip_skip": 1}),
     *_editing(),
     *_files(),
+    *_particular(),
+    *_following(),
     *_same("Guidance", GUIDANCE),
     *_same("Noise and size", NOISE),
     *_same("Noise and size", {"windows": {"windows": {"size": [128, 128], "overlap": 64}}}, lambda _: WIDE),

@@ -19,6 +19,7 @@ from tests.headers import (
     SDXL,
     SDXL_REFINER,
     tiny,
+    with_inputs,
 )
 
 PLANS: Mapping[str, CheckpointPlan] = {
@@ -26,9 +27,12 @@ PLANS: Mapping[str, CheckpointPlan] = {
     "sd1-inpainting": tiny(SD1_INPAINTING),
     "sd1-instruct": tiny(SD1_INSTRUCT),
     "sd2": tiny(SD2),
+    "sd2-inpainting": tiny(with_inputs(SD2, 9)),
     "sd2-depth": tiny(SD2_DEPTH),
     "sd2-unclip": tiny(SD2_UNCLIP_H),
     "sdxl": tiny(SDXL),
+    "sdxl-inpainting": tiny(with_inputs(SDXL, 9)),
+    "sdxl-instruct": tiny(with_inputs(SDXL, 8)),
     "sdxl-refiner": tiny(SDXL_REFINER),
 }
 DEFAULTS = '{"size": [64, 64], "steps": 3, "sampler": "euler", "schedule": "normal", "cfg": 2.0}'
