@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from gesso.cli.main import main
-from gesso.generation.generate import make_plan, paint
+from gesso.generation.generate import paint
+from gesso.generation.planning import make_plan
 from gesso.model import Model, load
 from gesso.request import Mask, Reference, Request, Source, Windows
 from tests.models import save_model

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from gesso.errors import Unsupported
-from gesso.generation.generate import make_plan, paint
+from gesso.generation.generate import paint
+from gesso.generation.planning import make_plan
 from gesso.generation.showing import PICTURE
 from gesso.model import Model, load
 from gesso.request import GuidanceShape, Request, Shown, Source

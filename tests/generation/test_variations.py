@@ -12,7 +12,8 @@ from gesso.cli.main import main
 from gesso.conditioning.conditioning import Conditioning
 from gesso.denoiser import Denoiser
 from gesso.errors import RequestError, Unsupported
-from gesso.generation.generate import make_plan, paint
+from gesso.generation.generate import paint
+from gesso.generation.planning import make_plan
 from gesso.generation.variations import varied
 from gesso.model import Model, load
 from gesso.request import ImagePrompt, Request

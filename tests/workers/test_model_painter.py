@@ -5,7 +5,7 @@ from PIL import Image
 
 import gesso
 from gesso.generation.result import read_record
-from gesso.request import Request
+from gesso.request import FollowUp, Request, Source
 from gesso.workers.intake import Ask, Intake
 from gesso.workers.job import Job
 from gesso.workers.model_painter import ModelPainter
@@ -20,7 +20,8 @@ def test_a_job_gives_what_painting_gives_and_goes_on_where_it_stopped(tmp_path: 
     for folder in (places.library, places.data):
         folder.mkdir()
     save_model(places.library / "tiny.safetensors", "sd1")
-    request = Request(prompt="a {red|blue} hat", seed=3, count=2, steps=2)
+    again = FollowUp(source=Source(strength=1.0), seed=9)
+    request = Request(prompt="a {red|blue} hat", seed=3, count=2, steps=2, then=(again,))
     job = Intake(table_in(tmp_path), places).accept(Ask("ann", request, "tiny.safetensors"))
     painter = ModelPainter(places, Machine("cpu", "float32"))
     alone = gesso.paint(gesso.load(places.library / "tiny.safetensors", dtype="float32"), request).images
@@ -40,7 +41,7 @@ def test_a_job_gives_what_painting_gives_and_goes_on_where_it_stopped(tmp_path: 
 
 def painted(painter: ModelPainter, job: Job, folder: Path) -> list[Path]:
     events = list(painter.paint(job))
-    assert sum(isinstance(each, Advanced) for each in events) == job.total - 2 * len(job.pictures)
+    assert sum(isinstance(each, Advanced) for each in events) == job.total - 4 * len(job.pictures)
     assert isinstance(events[-1], Noted)
     pictures = [each for each in events if isinstance(each, Drawn)]
     return [each.save(folder / f"{index}.png") for index, each in enumerate(pictures)]

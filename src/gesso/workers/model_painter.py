@@ -86,9 +86,13 @@ class ModelPainter:
 def _rest(request: Request, painted: int) -> Request:
     """What is left of a request of which some pictures are painted; each is what it would have been."""
     assert request.seed is not None
-    return request.model_copy(
-        update={"seed": request.seed + painted, "count": max(1, request.count - painted)}
+    # what follows on a picture counts on from its own seed, where it has one
+    then = tuple(
+        each if each.seed is None else each.model_copy(update={"seed": each.seed + painted})
+        for each in request.then
     )
+    left = max(1, request.count - painted)
+    return request.model_copy(update={"seed": request.seed + painted, "count": left, "then": then})
 
 
 def _weight(model: Model) -> int:
