@@ -1,6 +1,6 @@
 """What it costs to put a LoRA of every linear layer on a full-size model, to turn it and to take it off.
 
-    python -m benchmarks.random_checkpoint sdxl-base --out sdxl.safetensors
+    python -m benchmarks.random_checkpoint sdxl-base sdxl.safetensors
     python -m benchmarks.attach sdxl.safetensors --out benchmarks/attach.json
 
 Exits with 1 when there are fewer than 800 patches, when attaching takes a second beyond reading the file, or
@@ -28,6 +28,7 @@ from gesso.adapters.site import Target
 RANK = 16
 WANTED = 800
 ALLOWED = 1.0
+LAYERS = ("transformer_blocks", "layers", "resblocks")
 Answer = TypeVar("Answer")
 
 
@@ -55,7 +56,7 @@ def written(model: gesso.Model, path: Path) -> Path:
     prefixes = {"unet": "lora_unet_", "text": "lora_te1_", "text_2": "lora_te2_"}
     for part, prefix in prefixes.items():
         for name, layer in model.networks[part].named_modules() if part in model.networks else ():
-            if isinstance(layer, nn.Linear) and ("transformer_blocks" in name or "layers" in name):
+            if isinstance(layer, nn.Linear) and any(each in name for each in LAYERS):
                 module = prefix + name.replace(".", "_")
                 tensors[f"{module}.lora_down.weight"] = torch.randn(RANK, layer.in_features).half()
                 tensors[f"{module}.lora_up.weight"] = torch.randn(layer.out_features, RANK).half() * 0.01

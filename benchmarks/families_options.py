@@ -46,6 +46,11 @@ def _masked(found: Kit, **fields: Any) -> dict[str, Any]:
     return {"source": {**source, **fields}}
 
 
+def _skipping(found: Kit) -> dict[str, Any]:
+    # SDXL's own layer is the last but one, which 2 asks for too
+    return {"clip_skip": 3 if found.model.identity.name.startswith("sdxl") else 2}
+
+
 def _editing() -> Iterator[Option]:
     group = "Pictures to start from"
     yield Option(group, "picture to picture", _photo)
@@ -204,7 +209,7 @@ def _following() -> Iterator[Option]:
     group = "After the picture"
     for name, fields in {
         "painted larger (hires)": {"by": 1.5, "strength": 0.5},
-        "painted larger from its latents": {"by": 1.5, "strength": 0.5, "enlarge": "latent"},
+        "painted larger from its latents": {"by": 1.5, "strength": 0.5, "upscaler": "latent"},
         "painted again (loopback)": {"strength": 0.4},
         "another prompt, sampler and steps": {
             "strength": 0.6,
@@ -228,7 +233,7 @@ def _particular() -> Iterator[Option]:
     yield Option(
         group,
         "guidance towards the picture too",
-        lambda found: {**photo(found), "guidance": {"picture": 1.5}},
+        lambda found: {**photo(found), "guidance": {"picture": 2.5}},
         photo,
     )
     yield Option(
@@ -241,7 +246,7 @@ def _particular() -> Iterator[Option]:
 
 OPTIONS: tuple[Option, ...] = (
     *_same("The prompt", PROMPTS),
-    *_same("The prompt", {"clip skip": {"clip_skip": 2}}, lambda _: {"clip_skip": 1}),
+    Option("The prompt", "clip skip", _skipping, lambda _: {"clip_skip": 1}),
     *_editing(),
     *_files(),
     *_particular(),
