@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from gesso.adapters.blocks import block_of, block_weights
@@ -17,7 +18,7 @@ from gesso.control.image_prompt import STYLES, ImagePromptControl
 from gesso.errors import AdapterError, DoesNotFit, RequestError, Unsupported
 from gesso.families.drawing import filled
 from gesso.families.vision import VisionEncoder, vision_drawing
-from gesso.generation.seeing import EMBEDDINGS, as_seen, read_embedding, read_picture
+from gesso.generation.seeing import as_seen, looked_at, read_picture
 from gesso.model import Model
 from gesso.networks.clip_vision import VisionStates
 from gesso.request import ImagePrompt, Request
@@ -137,15 +138,13 @@ def _looked(
     use: ImagePrompt, adapter: ImageAdapter, model: Model, encoders: dict[Path, VisionEncoder]
 ) -> tuple[Tensor, Tensor]:
     """What is known of the pictures, one row each, and of as many blank ones."""
-    rows: list[Tensor] = []
-    for place, path in enumerate(use.images):
-        field = f"image_prompts.images.{place}"
-        if path.suffix.lower() in EMBEDDINGS:
-            rows.append(read_embedding(path, field).to(model.device, model.dtype))
-        else:
-            encoder = _encoder(use, adapter, model, encoders)
-            rows.append(_read(encoder, as_seen(read_picture(path, field), encoder.side), adapter, model))
-    seen = torch.cat(rows)
+
+    def look(picture: Image.Image) -> Tensor:
+        encoder = _encoder(use, adapter, model, encoders)
+        return _read(encoder, as_seen(picture, encoder.side), adapter, model)
+
+    rows = looked_at(use.images, look)
+    seen = torch.cat([row.to(model.device, model.dtype) for row in rows])
     wanted = adapter.projection.inputs
     if seen.shape[-1] != wanted or seen.ndim != (3 if adapter.projection.reads == "patches" else 2):
         raise DoesNotFit(

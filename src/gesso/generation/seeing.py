@@ -1,5 +1,6 @@
 """Seeing: pictures as an image encoder is shown them, and embeddings that were made elsewhere."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from gesso.checkpoint.file import Checkpoint
 from gesso.errors import RequestError
 from gesso.families.vision import MEAN, STD
 
-__all__ = ["EMBEDDINGS", "as_seen", "read_embedding", "read_picture"]
+__all__ = ["EMBEDDINGS", "as_seen", "looked_at", "read_embedding", "read_picture"]
 
 EMBEDDINGS = (".npy", ".safetensors")
 """Endings of files that hold an embedding instead of a picture."""
@@ -47,6 +48,20 @@ def as_seen(picture: Image.Image, side: int) -> Float[Tensor, "1 3 s s"]:
     array = np.asarray(resized.crop((left, top, left + side, top + side)), dtype=np.float32) / 255.0
     normal = (array - np.asarray(MEAN, dtype=np.float32)) / np.asarray(STD, dtype=np.float32)
     return torch.from_numpy(normal).permute(2, 0, 1)[None].contiguous()
+
+
+def looked_at(paths: Sequence[Path], look: Callable[[Image.Image], Tensor]) -> list[Tensor]:
+    """What is known of each picture of an image prompt: by a look, or from an embedding in its place.
+
+    Raises:
+        RequestError: a file is no picture, or holds no embedding.
+    """
+    found: list[Tensor] = []
+    for place, path in enumerate(paths):
+        field = f"image_prompts.images.{place}"
+        made = path.suffix.lower() in EMBEDDINGS
+        found.append(read_embedding(path, field) if made else look(read_picture(path, field)))
+    return found
 
 
 def read_embedding(path: Path, field: str) -> Tensor:

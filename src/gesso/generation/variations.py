@@ -6,11 +6,12 @@ them up, each by its strength, and its seed for the noise.
 
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
 from gesso.errors import RequestError
 from gesso.families.vision import VisionEncoder
-from gesso.generation.seeing import EMBEDDINGS, as_seen, read_embedding, read_picture
+from gesso.generation.seeing import as_seen, looked_at
 from gesso.model import Model
 from gesso.networks.noise_augmentor import LEVELS, NoiseAugmentor
 from gesso.request import ImagePrompt, Request
@@ -59,17 +60,15 @@ def _seen(model: Model, use: ImagePrompt) -> Float[Tensor, "1 d"]:
     """The mean of what its pictures show."""
     encoder = model.networks["vision"]
     assert isinstance(encoder, VisionEncoder)
-    rows: list[Tensor] = []
-    for place, path in enumerate(use.images):
-        field = f"image_prompts.images.{place}"
-        if path.suffix.lower() in EMBEDDINGS:
-            rows.append(read_embedding(path, field).to(model.device, model.dtype))
-        else:
-            pixels = as_seen(read_picture(path, field), encoder.side)
-            rows.append(encoder(pixels.to(model.device, model.dtype)).pooled)
-        if rows[-1].shape[1:] != (encoder.pooled_width,):
+
+    def look(picture: Image.Image) -> Tensor:
+        return encoder(as_seen(picture, encoder.side).to(model.device, model.dtype)).pooled
+
+    rows = looked_at(use.images, look)
+    for place, row in enumerate(rows):
+        if row.shape[1:] != (encoder.pooled_width,):
             raise RequestError(
-                f"{field} must be {encoder.pooled_width} numbers, however: it is "
-                f"{'x'.join(map(str, rows[-1].shape[1:]))}"
+                f"image_prompts.images.{place} must be {encoder.pooled_width} numbers, however: it is "
+                f"{'x'.join(map(str, row.shape[1:]))}"
             )
-    return torch.cat(rows).mean(0, keepdim=True)
+    return torch.cat([row.to(model.device, model.dtype) for row in rows]).mean(0, keepdim=True)
