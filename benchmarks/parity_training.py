@@ -1,5 +1,6 @@
 """Training beside diffusers: the same step from the same pixels, words, noise and times.
 
+    pip install peft    # which diffusers' loader of LoRAs needs
     python -m benchmarks.parity_training --folder runs/parity-training
 
 For SD 1.x (epsilon), SD 2.x (v) and SDXL, at reduced width, in float32: the loss and the gradient of every
@@ -33,7 +34,7 @@ from benchmarks.parity_cases import Case, weights
 from benchmarks.parity_picture import difference, paint_gesso, paint_oracle
 from benchmarks.random_checkpoint import PLANS
 from gesso.conditioning.tokenizer import Tokenizer
-from gesso.families.blueprint import CheckpointPlan, checkpoint_shapes
+from gesso.families.blueprint import CheckpointPlan, ClipPlan, OpenClipPlan, checkpoint_shapes
 from gesso.sampling.levels import TrainedLevels
 from gesso.training.job import Finished, Job
 from gesso.training.lesson import Batch, Painting
@@ -49,21 +50,26 @@ UNET, VAE = "model.diffusion_model.", "first_stage_model."
 
 
 def reduced(plan: CheckpointPlan) -> CheckpointPlan:
-    """The published layout, narrow, with the published vocabulary."""
-    texts = tuple(
-        (prefix, replace(text, width=64, layers=3, **({} if text.projection is None else {"projection": 64})))
-        for prefix, text in plan.texts
-    )
-    vector = None if plan.unet.vector is None else 64 + 6 * 256
+    """The published layout, narrow, with the published vocabulary.
+
+    The second text encoder is twice as wide as the first: diffusers tells them apart by that.
+    """
+    texts = tuple((prefix, _narrow(text, 64 * number)) for number, (prefix, text) in enumerate(plan.texts, 1))
+    widths = [text.width for _, text in texts]
     unet = replace(
         plan.unet,
         width=64,
         depths=tuple(min(1, depth) for depth in plan.unet.depths),
         middle=None if plan.unet.middle is None else min(1, plan.unet.middle),
-        context=64 * len(texts),
-        vector=vector,
+        context=sum(widths),
+        vector=None if plan.unet.vector is None else widths[-1] + 6 * 256,
     )
     return replace(plan, unet=unet, autoencoder=replace(plan.autoencoder, width=32), texts=texts)
+
+
+def _narrow(text: ClipPlan | OpenClipPlan, width: int) -> ClipPlan | OpenClipPlan:
+    projection = {} if text.projection is None else {"projection": width}
+    return replace(text, width=width, layers=3, **projection)
 
 
 def cases() -> dict[str, Case]:
@@ -196,7 +202,7 @@ class Theirs:
         words = Tokenizer()
         plan = dict(self.case.plan.texts)[prefix]
         # OpenCLIP fills up with 0, CLIP with its end mark
-        fill = 0 if type(plan).__name__ == "OpenClipPlan" else words.end
+        fill = 0 if isinstance(plan, OpenClipPlan) else words.end
         rows = [[words.begin, *words(caption), words.end] for caption in batch.captions]
         return torch.tensor([row + [fill] * (77 - len(row)) for row in rows])
 

@@ -65,13 +65,14 @@ class Showing:
         match event:
             case Audited():
                 pass
-            case Started(step, parameters, batches):
+            case Started(step, parameters, batches, needs):
                 total = self.job.recipe.run.steps
                 self.bar.update(self.task, description="learning", total=total, completed=step, left="")
                 self.bar.console.print(
                     f"{parameters:,} numbers to learn, {batches} batches a round, steps {step} to {total}",
                     highlight=False,
                 )
+                self.bar.console.print(needs.text(), highlight=False)
             case Steps(step=step):
                 self.bar.update(self.task, completed=step, left=self._pace(event))
             case Written():

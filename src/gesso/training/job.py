@@ -11,6 +11,7 @@ from torch import Tensor
 from gesso.errors import NotFinite, RequestError
 from gesso.training.data.audit import Audit
 from gesso.training.loop import Progress, Run, Saved, Turn, train
+from gesso.training.needs import Needs, check
 from gesso.training.previews import previewed
 from gesso.training.ranks import ALONE, Ranks
 from gesso.training.recipe import Training
@@ -37,11 +38,13 @@ class Started:
         step: steps done before.
         parameters: how many numbers are trained.
         batches: in a round through all pictures.
+        needs: the memory that is held from the first step to the last.
     """
 
     step: int
     parameters: int
     batches: int
+    needs: Needs
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,13 @@ class Job:
         """Learn, from the beginning or from where the run was broken off.
 
         Raises:
-            NotFinite: a loss overflowed; names the step and the files; the last saved state is as it was.
+            OutOfMemory: it cannot fit; says what would.
+        NotFinite: a loss overflowed; names the step and the files; the last saved state is as it was.
         """
         yield Audited(self.audit)
         ready = self.setup.ready(self.audit)
         states = States(self.recipe.out / "states", self.recipe.run.keep)
+        needed = check(ready)
         run = Run(ready.subject.module, self.recipe.run, ranks=self.ranks)
         self.ranks.rows(self.recipe.batch)
         if self.ranks.first:
@@ -130,7 +135,7 @@ class Job:
         if self.ranks.first:
             self.losses.back_to(run.step)
             self.measured.back_to(run.step)
-            yield Started(run.step, _count(run), len(ready.album.order))
+            yield Started(run.step, _count(run), len(ready.album.order), needed)
             if run.step and not self._written(run.step):
                 yield self._write(ready, run)
         yield from self._learn(ready, run, states)
