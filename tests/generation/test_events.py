@@ -3,11 +3,11 @@ from typing import get_args
 
 import pytest
 
-from gesso.generation.events import Event, Finished, Painted, Planned, Stepped
+from gesso.generation.events import Event, Finished, Followed, Painted, Planned, Stepped
 
 
-def test_an_event_is_one_of_four() -> None:
-    assert set(get_args(Event)) == {Planned, Stepped, Painted, Finished}
+def test_an_event_is_one_of_five() -> None:
+    assert set(get_args(Event)) == {Planned, Stepped, Followed, Painted, Finished}
 
 
 @pytest.mark.parametrize("kind", get_args(Event))
