@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -28,6 +30,8 @@ from gesso.workers.supervisor import Crew, Supervisor
 
 __all__ = ["application"]
 
+PAGE = Path(__file__).with_name("page")
+"""The page's files: standard modules, served as they are."""
 TIDYING = 600.0
 """Seconds between two times that what is too old goes."""
 
@@ -70,6 +74,7 @@ def application(settings: Settings, *, crew: bool = True) -> ASGIApp:
     app.include_router(openai_door.router, prefix="/v1")
     app.include_router(openai_door.router, include_in_schema=False)
     _watch_over(app, of, supervisor)
+    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     _refuse(app, of)
     return _reached(app, of)
 

@@ -1,0 +1,75 @@
+"""The page, driven in a real Chromium: screenshots for the documentation, and what the console says.
+
+python -m benchmarks.page --out docs/pictures        (needs playwright, and Chromium on the path)
+"""
+
+import argparse
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.serving import House
+
+WORDS = ("three strawberries in the grass", "an owl in the snow")
+
+
+def painted(page: Page, words: str) -> None:
+    """Paint a picture and wait until it is in the gallery."""
+    pictures = page.locator("#gallery img")
+    before = pictures.count()
+    page.fill("#prompt", words)
+    page.keyboard.press("Control+Enter")
+    pictures.nth(before).wait_for(timeout=120_000)
+
+
+def toured(page: Page, out: Path) -> None:
+    """What a person does: paint, look, paint into a picture; on a desk and on a phone."""
+    for words in WORDS:
+        painted(page, words)
+    page.fill("#count", "6")
+    page.fill("#steps", "60")
+    page.fill("#prompt", "a (cat in a hat")
+    page.wait_for_selector("#lints li")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#queue img", timeout=120_000)
+    page.screenshot(path=out / "page.png")
+    page.click("#gallery button >> nth=0")
+    page.wait_for_selector("#shown[open]")
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=out / "page-picture.png")
+    page.click("#shown-edit")
+    page.wait_for_selector("#canvas:visible")
+    page.fill("#right", "64")
+    page.screenshot(path=out / "page-edit.png", full_page=True)
+
+
+def main() -> None:
+    """Tour the page in light, dark and on a phone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
+    out: Path = parser.parse_args().out
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack, sync_playwright() as play:
+        house = House(Path(folder))
+        house.start()
+        stack.callback(house.stop)
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        desk = browser.new_page(viewport={"width": 1200, "height": 800})
+        said: list[str] = []
+        desk.on("console", lambda message: said.append(message.text))
+        desk.on("pageerror", lambda error: said.append(str(error)))
+        desk.goto(house.url)
+        desk.locator("#model option").first.wait_for(state="attached")
+        toured(desk, out)
+        phone = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+        phone.goto(house.url)
+        phone.wait_for_selector("#gallery img")
+        phone.screenshot(path=out / "page-phone.png")
+        browser.close()
+    print("\n".join(said) or "the console said nothing")
+
+
+if __name__ == "__main__":
+    main()
