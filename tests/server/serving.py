@@ -48,7 +48,8 @@ def serving(settings: Settings, painter: Painter | None = None) -> Generator[Ser
     """A server with a worker, at a free port."""
     found = painter or ModelPainter(settings.places, Machine("cpu", "float32"))
     worker = Worker("thread", JobTable.at(settings.address), found, settings.places, QUICK)
-    config = uvicorn.Config(application(settings, crew=False), port=0, log_level="warning")
+    app = application(settings, crew=False)
+    config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     threads = [threading.Thread(target=each) for each in (worker.run, server.run)]
     for each in threads:

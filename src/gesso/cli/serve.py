@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["Serve"]
 
 
+GRACE = 5
+"""Seconds that answers under way may still take when the server is told to stop."""
+
+
 class Serve(BaseModel, use_attribute_docstrings=True):
     """Serve a page, the OpenAI Images API and the A1111 API over one queue that survives anything."""
 
@@ -58,7 +62,15 @@ class Serve(BaseModel, use_attribute_docstrings=True):
             ) from error
         app = application(self.settings())
         sys.stderr.write(f"gesso serves at http://{self.host}:{self.port}\n")
-        uvicorn.run(app, host=self.host, port=self.port, log_level="warning", server_header=False)
+        # whoever follows a job would keep the server from leaving for as long as the job lasts
+        uvicorn.run(
+            app,
+            host=self.host,
+            port=self.port,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
 
     def settings(self) -> "Settings":
         """What the server is told."""
