@@ -66,7 +66,7 @@ def cell(option: Option, found: Kit, known: dict[str, bytes]) -> Cell:
         before, after = (_painted(found.model, each, known) for each in (plain, fields))
     except GessoError as error:
         return Cell(str(error).replace(str(found.folder) + "/", "").splitlines()[0])
-    return Cell("yes" if after != before else "it paints the same picture")
+    return Cell("yes" if after != before else option.idle)
 
 
 def _painted(model: Model, fields: dict[str, Any], known: dict[str, bytes]) -> bytes:

@@ -23,12 +23,14 @@ class Option:
         group: what it is for.
         fields: of the request, that ask for it.
         base: fields that the request it is compared with has too.
+        idle: why it may change nothing.
     """
 
     group: str
     name: str
     fields: Fields = field(repr=False)
     base: Fields = field(default=_nothing, repr=False)
+    idle: str = "it paints the same picture"
 
 
 def _same(group: str, fields: dict[str, dict[str, Any]], base: Fields = _nothing) -> Iterator[Option]:
@@ -44,6 +46,9 @@ def _photo(found: Kit) -> dict[str, Any]:
 def _masked(found: Kit, **fields: Any) -> dict[str, Any]:
     source = {"image": found.file("photo.png"), "strength": 1.0, "mask": found.file("mask.png")}
     return {"source": {**source, **fields}}
+
+
+NOT_SKIPPED = "the refiner reads one layer of its text encoder, whatever clip skip says"
 
 
 def _skipping(found: Kit) -> dict[str, Any]:
@@ -246,7 +251,7 @@ def _particular() -> Iterator[Option]:
 
 OPTIONS: tuple[Option, ...] = (
     *_same("The prompt", PROMPTS),
-    Option("The prompt", "clip skip", _skipping, lambda _: {"clip_skip": 1}),
+    Option("The prompt", "clip skip", _skipping, lambda _: {"clip_skip": 1}, NOT_SKIPPED),
     *_editing(),
     *_files(),
     *_particular(),
