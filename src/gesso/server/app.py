@@ -32,6 +32,8 @@ __all__ = ["application"]
 
 PAGE = Path(__file__).with_name("page")
 """The page's files: standard modules, served as they are."""
+CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+"""Methods that the page's files do not know: below them, what is not there is not found."""
 TIDYING = 600.0
 """Seconds between two times that what is too old goes."""
 
@@ -74,9 +76,14 @@ def application(settings: Settings, *, crew: bool = True) -> ASGIApp:
     app.include_router(openai_door.router, prefix="/v1")
     app.include_router(openai_door.router, include_in_schema=False)
     _watch_over(app, of, supervisor)
+    app.add_api_route("/{path:path}", _unknown, methods=[*CHANGING], include_in_schema=False)
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     _refuse(app, of)
     return _reached(app, of)
+
+
+def _unknown(path: str) -> None:
+    raise Refused(404, f"a path must be known, however: /{path[:100]}", "not_found")
 
 
 def _reached(app: ASGIApp, of: Services) -> ASGIApp:
