@@ -8,6 +8,7 @@ from PIL import Image
 
 from gesso.annotators.edges import canny
 from gesso.cli.main import main
+from tests.onnx_files import mean_of_channels
 from tests.references.canny_cases import picture
 
 
@@ -27,6 +28,15 @@ def test_a_drawing_is_saved_where_it_says(
     assert np.array_equal(np.asarray(Image.open(out))[..., 0], canny(picture(), 40, 120))
     assert main(["annotate", str(photo), "--with", "blur", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "photo-blur.png").exists()
+
+
+def test_a_network_draws_too(photo: Path, tmp_path: Path) -> None:
+    drawing = str(mean_of_channels(tmp_path / "grey.onnx"))
+    assert (
+        main(["annotate", str(photo), "--with", drawing, "--options", "scale=unit", "--out", str(tmp_path)])
+        == 0
+    )
+    assert Image.open(tmp_path / "photo-grey.png").size == Image.open(photo).size
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Control models in a whole run: they change pictures, keep what a mask keeps, and are gone after."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from gesso.model import Model
 from gesso.request import ControlUse, Extend, LoraUse, Mask, Refiner, Request, Source
 from tests.control.made import adapter_shapes, save, save_net
 from tests.models import random_weights, save_model
+from tests.onnx_files import mean_of_channels
 
 ASK = Request(prompt="a cat", negative="a dog", seed=3, steps=3)
 
@@ -164,6 +166,19 @@ def test_marking_the_mask_matters_and_needs_one(model: Model, folder: Path) -> N
     assert (marked != painted(model, other, source=source)).any()
     with pytest.raises(RequestError, match="must go with a mask"):
         painted(model, use(folder, annotator="inpaint"))
+
+
+def test_a_network_of_ones_own_draws_what_is_shown(model: Model, folder: Path) -> None:
+    drawing = mean_of_channels(folder / "map.onnx")
+    plain = painted(model, use(folder))
+    first = paint(model, ASK.model_copy(update={"controls": (use(folder, annotator_file=drawing),)}))
+    assert (np.asarray(first.images[0]) != plain).any()
+    (named,) = first.requests[0].controls
+    assert named.annotator_sha256 == hashlib.sha256(drawing.read_bytes()).hexdigest()
+    with pytest.raises(RequestError, match="must be the file"):
+        painted(model, use(folder, annotator_file=drawing, annotator_sha256="0" * 64))
+    with pytest.raises(RequestError, match="scale"):
+        painted(model, use(folder, annotator_file=drawing, annotator_options={"scale": "percent"}))
 
 
 def test_outpainting_takes_controls(model: Model, folder: Path) -> None:

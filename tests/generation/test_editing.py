@@ -19,8 +19,9 @@ from gesso.generation.generate import generate, paint
 from gesso.generation.masks import bounds, opacity
 from gesso.generation.planning import make_plan
 from gesso.model import Model, load
-from gesso.request import Extend, Mask, Request, Source
+from gesso.request import Extend, FollowUp, Mask, Request, Source
 from tests.models import save_model
+from tests.onnx_files import detector
 
 FAMILIES = ("sd1", "sd1-inpainting", "sd1-instruct", "sd2", "sdxl")
 FILLS = ("original", "neighbour", "patch", "blur", "noise", "nothing")
@@ -106,6 +107,22 @@ def test_outside_the_mask_every_byte_is_kept_and_inside_it_changes(  # noqa: PLR
     # a mask so small that the painting nowhere gets through its fade may round to what was there
     through = opacity(painted, whole.soft, named.feather) == 1
     assert through.sum() < 16 or (after != before)[through].any()
+
+
+def test_a_detector_finds_what_is_painted(models: dict[str, Model], tmp_path: Path) -> None:
+    found = np.array([[[8, 8, 40, 32, 0.9, 0], [50, 50, 60, 60, 0.4, 0]]])
+    mask = Mask(image=detector(tmp_path / "d.onnx", found), options={"score": 0.5}, feather=0)
+    source = Source(image=saved(tmp_path / "s.png", picture(0)), mask=mask, strength=1.0, only_masked=True)
+    before, after = picture(0), edited(models["sd1"], source)
+    outside = rectangle((8, 8, 40, 32)) == 0
+    assert np.array_equal(after[outside], before[outside])
+    assert (after != before)[~outside].any()
+    changed = mask.model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(RequestError, match="must be the file"):
+        edited(models["sd1"], source.model_copy(update={"mask": changed}))
+    to_come = FollowUp(source=Source(mask=mask, only_masked=True))
+    with pytest.raises(RequestError, match="a picture in a file"):
+        paint(models["sd1"], Request(prompt="a cat", steps=1, then=(to_come,)))
 
 
 @pytest.mark.parametrize("family", ["sd1", "sd1-inpainting"])

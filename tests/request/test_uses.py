@@ -33,6 +33,11 @@ def test_a_control_is_read_in_every_form(written: object, read: ControlUse) -> N
     assert Request.model_validate_json(request.model_dump_json()) == request
 
 
+def test_an_annotator_is_a_name_or_a_file() -> None:
+    with pytest.raises(ValidationError, match="a name or a file"):
+        ControlUse(model=Path("net.pth"), annotator="canny", annotator_file=Path("depth.onnx"))
+
+
 def test_a_control_must_begin_before_it_ends() -> None:
     with pytest.raises(ValidationError, match="start must not lie after end"):
         ControlUse(model=Path("net.pth"), start=0.5, end=0.4)

@@ -27,6 +27,14 @@ def test_the_same_is_asked_over_every_picture(photos: Path) -> None:
     assert {each.prompt for each in found.values()} == {"a cat"}
 
 
+def test_a_detector_is_for_all(photos: Path, tmp_path: Path) -> None:
+    found = over_each(photos, ask(), tmp_path / "faces.onnx")
+    assert len(found) == 2
+    for each in found.values():
+        assert each.source is not None
+        assert each.source.mask == Mask(image=tmp_path / "faces.onnx")
+
+
 def test_masks_are_found_by_name(photos: Path, tmp_path: Path) -> None:
     masks = tmp_path / "masks"
     masks.mkdir()

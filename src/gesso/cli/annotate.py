@@ -18,7 +18,8 @@ class Annotate(BaseModel, use_attribute_docstrings=True):
     image: CliPositionalArg[Path]
     """The picture."""
     name: Annotated[str, Field(validation_alias="with")]
-    """canny, lineart, scribble, softedge, blur, tile, colours, normal, invert, threshold or shuffle."""
+    """canny, lineart, scribble, softedge, blur, tile, colours, normal, invert, threshold or shuffle; or a
+    network's file (.onnx), which draws a map, or finds something and draws a mask."""
     options: dict[str, OptionValue] = Field(default_factory=dict[str, OptionValue])
     """The annotator's own settings by name, such as low=50."""
     out: Path = Path("pictures")
@@ -26,11 +27,16 @@ class Annotate(BaseModel, use_attribute_docstrings=True):
 
     def cli_cmd(self) -> None:
         """Make it, and say where it is."""
+        from gesso.annotators.network import ENDING, drawn, network_options
         from gesso.annotators.table import annotated
         from gesso.generation.editing import open_picture
 
-        found = annotated(open_picture(self.image, None, "image"), self.name, self.options)
-        path = self.out if self.out.suffix else self.out / f"{self.image.stem}-{self.name}.png"
+        picture, file = open_picture(self.image, None, "image"), Path(self.name)
+        if file.suffix.lower() == ENDING:
+            found = drawn(picture, file, network_options(self.options))
+        else:
+            found = annotated(picture, self.name, self.options)
+        path = self.out if self.out.suffix else self.out / f"{self.image.stem}-{file.stem}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         found.save(path)
         sys.stdout.write(f"{path}\n")

@@ -24,7 +24,7 @@ class Batch(Series):
     prompt: str = ""
     """What to paint where a line says none."""
     masks: Path | None = None
-    """With a folder of pictures: a folder of masks that have their names."""
+    """With a folder of pictures: a folder of masks that have their names, or a detector (.onnx) for all."""
     out: Path = Path("batch")
     """Folder for the pictures."""
 

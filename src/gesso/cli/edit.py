@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from pydantic_settings import CliImplicitFlag, CliPositionalArg
 
 from gesso.cli.generate import Generate
-from gesso.request import Mask, Request, Source
+from gesso.request import Mask, OptionValue, Request, Source
 
 __all__ = ["Edit", "Pictured"]
 
@@ -26,8 +26,10 @@ class Edit(Generate, Pictured):
     prompt: CliPositionalArg[str]  # pyright: ignore[reportGeneralTypeIssues] - required here
     """What to paint there; "" leaves it to the model."""
     mask: Path | None = None
-    """The mask's file, white where it is to be painted, or WIDTHxHEIGHT+LEFT+TOP; unless given, the picture's
-    transparent parts are painted."""
+    """The mask's file, white where it is to be painted, or WIDTHxHEIGHT+LEFT+TOP, or a detector (.onnx) that
+    finds it; unless given, the picture's transparent parts are painted."""
+    mask_options: dict[str, OptionValue] = Field(default_factory=dict[str, OptionValue])
+    """A detector's settings by name, such as score=0.5 or kind=face."""
     paint: Literal["white", "black", "transparent", "opaque"] = "white"
     """Which of the mask's pixels mean "paint"."""
     grow: int = Field(default=0, ge=-1024, le=1024)
@@ -52,7 +54,13 @@ class Edit(Generate, Pictured):
     def request(self) -> Request:
         """The request, with the picture and its mask as its source."""
         shape = Mask() if self.mask is None else Mask.model_validate(self.mask)
-        told = {"paint": self.paint, "grow": self.grow, "blur": self.blur, "feather": self.feather}
+        told: dict[str, object] = {
+            "paint": self.paint,
+            "grow": self.grow,
+            "blur": self.blur,
+            "feather": self.feather,
+        }
+        told["options"] = self.mask_options
         mask = shape.model_copy(update=told)
         source = Source(
             image=self.image,

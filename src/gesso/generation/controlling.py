@@ -8,6 +8,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from gesso.annotators.network import drawn, network_options
 from gesso.annotators.table import annotated
 from gesso.checkpoint.hashes import sha256
 from gesso.control.acting import Acting, Guide, HeadGuide, Strength
@@ -15,7 +16,7 @@ from gesso.control.hint import Fit, as_hint, as_region, fitted
 from gesso.control.load import load_control
 from gesso.errors import AdapterError, RequestError
 from gesso.generation.canvas import Box, Stage, grown
-from gesso.generation.editing import open_picture, picture_hash
+from gesso.generation.editing import check_hash, open_picture, picture_hash
 from gesso.generation.latents import Scene, as_image, kept
 from gesso.generation.plan import within_steps
 from gesso.model import Model
@@ -119,9 +120,11 @@ def _opened(use: ControlUse, models: Mapping[str, Model], notes: list[str]) -> O
     if use.pooled is None:
         # no tensor tells: the published file is known by its name alone, as in sd-webui-controlnet
         found["pooled"] = "shuffle" in use.model.name.lower()
-    for field, path in (("image", use.image), ("region", use.region)):
+    for field, path in (("image", use.image), ("region", use.region), ("annotator", use.annotator_file)):
         if path is not None:
             found[f"{field}_sha256"] = picture_hash(path, f"controls.{field}")
+    if use.annotator_file is not None:
+        check_hash(use.annotator_file, use.annotator_sha256, "controls.annotator_file")
     picture = None if use.image is None else open_picture(use.image, use.image_sha256, "controls.image")
     region = None if use.region is None else open_picture(use.region, use.region_sha256, "controls.region")
     return OpenControl(use.model_copy(update=found), guides, picture, region)
@@ -188,6 +191,8 @@ def _shown(each: OpenControl, scene: Scene, seen: View, size: Size) -> Float[Ten
         )
     if each.use.annotator == MARKED:
         return _masked(as_hint(picture), scene, each.use)
+    if each.use.annotator_file is not None:
+        picture = drawn(picture, each.use.annotator_file, network_options(each.use.annotator_options))
     if each.use.annotator is not None:
         picture = annotated(picture, each.use.annotator, each.use.annotator_options)
     return as_hint(picture)
@@ -195,7 +200,7 @@ def _shown(each: OpenControl, scene: Scene, seen: View, size: Size) -> Float[Ten
 
 def _kept(each: OpenControl, model: Model, scene: Scene) -> Float[Tensor, "1 c h w"]:
     """What an inpaint head is shown: the mask, and the latents of what is kept."""
-    if scene.hole is None or each.picture is not None or each.use.annotator is not None:
+    if scene.hole is None or each.picture is not None or each.use.annotator or each.use.annotator_file:
         raise RequestError(
             f"{each.use.model.name} must go with a mask, and with no picture of its own, however: "
             + ("nothing is painted into" if scene.hole is None else "one is named, or made")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from gesso.annotators.network import ENDING, drawn, network_options
 from gesso.errors import RequestError
 from gesso.generation.canvas import Growth, Seen, Stage
 from gesso.generation.composite import composed, matched
@@ -20,6 +21,7 @@ from gesso.request import Mask, Request, Source
 __all__ = [
     "Canvas",
     "Original",
+    "check_hash",
     "open_picture",
     "opened",
     "over_white",
@@ -61,6 +63,11 @@ def surveyed(request: Request, before: tuple[int, int] | None = None) -> tuple[R
     source = request.source
     if source is None:
         return request, None
+    if source.image is None and source.mask is not None and _finds(source.mask):
+        raise RequestError(
+            "a mask that a network finds must be of a picture in a file, however: it is of one to come",
+            hint="save the picture, then edit it",
+        )
     blank = None if before is None else np.broadcast_to(np.uint8(0), (before[1], before[0], 3))
     original = opened(source, blank)
     named = request.model_copy(update={"source": source.model_copy(update=_hashes(source))})
@@ -110,6 +117,10 @@ def _mask(mask: Mask, pixels: Bytes) -> Bytes:
                 "source.mask must name a file, however: it names none, and the source has no transparency"
             )
         return shaped(_marked(Image.fromarray(pixels), mask), mask)
+    if _finds(mask):
+        check_hash(mask.image, mask.sha256, "source.mask.image")
+        found = drawn(Image.fromarray(pixels), mask.image, network_options(mask.options))
+        return shaped(_marked(found, mask), mask)
     picture = open_picture(mask.image, mask.sha256, "source.mask.image")
     if picture.size != (width, height):
         raise RequestError(
@@ -117,6 +128,10 @@ def _mask(mask: Mask, pixels: Bytes) -> Bytes:
             f"{picture.width}x{picture.height}, the source {width}x{height}"
         )
     return shaped(_marked(picture, mask), mask)
+
+
+def _finds(mask: Mask) -> bool:
+    return mask.image is not None and mask.image.suffix.lower() == ENDING
 
 
 def _boxed(box: tuple[int, int, int, int], size: tuple[int, int]) -> Bytes:
@@ -162,12 +177,7 @@ def open_picture(path: Path, digest: str | None, field: str) -> Image.Image:
     Raises:
         RequestError: the file is missing, no picture, of more than 8 bits a channel, or another than it was.
     """
-    content = _read(path, field)
-    if digest is not None and _hash(content) != digest:
-        raise RequestError(
-            f"{field} must be the file that the request was made for, however: {path} has changed",
-            hint=f"wanted: sha256 {digest}",
-        )
+    content = check_hash(path, digest, field)
     try:
         picture = Image.open(BytesIO(content))
         picture.load()
@@ -179,6 +189,25 @@ def open_picture(path: Path, digest: str | None, field: str) -> Image.Image:
             hint="save it as an ordinary PNG first",
         )
     return ImageOps.exif_transpose(picture)
+
+
+def check_hash(path: Path, digest: str | None, field: str) -> bytes:
+    """What a file holds, if it is the one that a request was made for.
+
+    Args:
+        digest: the hash that it must have.
+        field: of the request, that names it.
+
+    Raises:
+        RequestError: the file cannot be read, or is another.
+    """
+    content = _read(path, field)
+    if digest is not None and _hash(content) != digest:
+        raise RequestError(
+            f"{field} must be the file that the request was made for, however: {path} has changed",
+            hint=f"wanted: sha256 {digest}",
+        )
+    return content
 
 
 def _read(path: Path, field: str) -> bytes:

@@ -11,6 +11,7 @@ from gesso.adapters.hypernetwork import Hypernetwork, is_hypernetwork, open_hype
 from gesso.adapters.lora import Lora, open_lora
 from gesso.adapters.site import Target
 from gesso.adapters.words import open_words
+from gesso.annotators.network import network_options
 from gesso.annotators.table import annotator
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.hashes import sha256
@@ -24,7 +25,7 @@ from gesso.generation.image_prompts import check_image_prompts
 from gesso.generation.library import furnished, placed
 from gesso.generation.wording import spoken
 from gesso.model import Model, builtin
-from gesso.request import EmbeddingUse, LoraUse, Request
+from gesso.request import ControlUse, EmbeddingUse, LoraUse, Request
 from gesso.sampling.levels import Sigmas
 
 __all__ = ["Fitting", "check"]
@@ -134,9 +135,15 @@ def check(request: Request, checkpoint: Path | None, *, ema: bool = False) -> No
     if identity.variant.shown != "image_prompts":
         check_image_prompts(request, target)
     for each in request.controls:
-        if each.annotator not in {None, MARKED}:
-            annotator(str(each.annotator), each.annotator_options)
+        _check_annotator(each)
         check_kind(open_control(each.model, Base.of_file(identity)), each.kind)
+
+
+def _check_annotator(use: ControlUse) -> None:
+    if use.annotator_file is not None:
+        network_options(use.annotator_options)
+    elif use.annotator not in {None, MARKED}:
+        annotator(str(use.annotator), use.annotator_options)
 
 
 def _same_file(path: Path, wanted: str | None) -> str:

@@ -12,11 +12,11 @@ from gesso.request.guidance import (
     Variation,
     Windows,
 )
-from gesso.request.parts import Interval, Part, PortablePath, Share, Shown, Size
+from gesso.request.parts import Interval, OptionValue, Part, PortablePath, Share, Shown, Size
 from gesso.request.reference import Reference
 from gesso.request.request import MicroConditions, Request
 from gesso.request.source import Extend, Growth, Mask, Source, Upscaler
-from gesso.request.uses import ControlUse, EmbeddingUse, ImagePrompt, LoraUse, OptionValue, Refiner
+from gesso.request.uses import ControlUse, EmbeddingUse, ImagePrompt, LoraUse, Refiner
 
 __all__ = [
     "Blend",

@@ -5,9 +5,9 @@ from typing import cast
 from pydantic import Field, model_validator
 
 from gesso.request.guidance import GuidanceShape, Windows
-from gesso.request.parts import Part, PortablePath, Size
+from gesso.request.parts import OptionValue, Part, PortablePath, Size
 from gesso.request.source import Source
-from gesso.request.uses import ControlUse, EmbeddingUse, ImagePrompt, LoraUse, OptionValue
+from gesso.request.uses import ControlUse, EmbeddingUse, ImagePrompt, LoraUse
 
 __all__ = ["FollowUp"]
 

@@ -1,11 +1,12 @@
-"""What the parts of a request have in common: plain data, sizes and paths."""
+"""What the parts of a request have in common: plain data, sizes, paths and options."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-__all__ = ["Interval", "Part", "PortablePath", "Share", "Shown", "Size"]
+__all__ = ["Interval", "OptionValue", "Part", "PortablePath", "Share", "Shown", "Size"]
 
 
 def _read_size(value: object) -> object:
@@ -23,6 +24,20 @@ def _read_size(value: object) -> object:
 Side = Annotated[int, Field(ge=8, le=16384)]
 Size = Annotated[tuple[Side, Side], BeforeValidator(_read_size)]
 """Width and height in pixels, also written "1024x768"."""
+
+
+def _read_option(value: object) -> object:
+    """Numbers and truth values written as text, as a command line gives them."""
+    if isinstance(value, str):
+        try:
+            return cast(object, json.loads(value.lower()))
+        except ValueError:
+            return value
+    return value
+
+
+OptionValue = Annotated[bool | int | float | str, BeforeValidator(_read_option)]
+"""A setting of something that is chosen by its name."""
 
 PortablePath = Annotated[Path, PlainSerializer(lambda path: path.as_posix(), return_type=str)]
 

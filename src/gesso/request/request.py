@@ -10,10 +10,10 @@ from pydantic import Field
 
 from gesso.request.following import FollowUp
 from gesso.request.guidance import Blend, GuidanceShape, Region, Variation, Windows
-from gesso.request.parts import Part, PortablePath, Share, Shown, Size
+from gesso.request.parts import OptionValue, Part, PortablePath, Share, Shown, Size
 from gesso.request.reference import Reference
 from gesso.request.source import Source
-from gesso.request.uses import ControlUse, EmbeddingUse, ImagePrompt, LoraUse, OptionValue, Refiner
+from gesso.request.uses import ControlUse, EmbeddingUse, ImagePrompt, LoraUse, Refiner
 
 __all__ = ["MicroConditions", "Request"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gesso.request.parts import Part, PortablePath
+from gesso.request.parts import OptionValue, Part, PortablePath
 
 __all__ = ["Extend", "Growth", "Mask", "Source", "Upscaler"]
 
@@ -33,11 +33,14 @@ class Mask(Part):
     """Which pixels of the source are painted anew."""
 
     image: PortablePath | None = None
-    """The mask's picture file, as large as the source; without it or a box, the source's transparency."""
+    """The mask's picture file, as large as the source, or a detector, an ONNX file, that finds in the source
+    what is painted; without it or a box, the source's transparency."""
     box: Box | None = None
     """Or a rectangle: left, top, width and height in pixels, also written WIDTHxHEIGHT+LEFT+TOP."""
     sha256: str | None = None
     """The mask file's hash; a file that differs is refused."""
+    options: dict[str, OptionValue] = Field(default_factory=dict[str, OptionValue])
+    """A detector's settings by name: score, kind, side."""
     paint: Literal["white", "black", "transparent", "opaque"] = "white"
     """Which of the mask's pixels mean "paint"; greys between mean a part of it."""
     grow: int = Field(default=0, ge=-1024, le=1024)

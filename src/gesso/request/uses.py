@@ -1,27 +1,13 @@
 """Uses: files beside the checkpoint that a request names, each with how it is used."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Literal, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from gesso.request.parts import Part, PortablePath, Share
+from gesso.request.parts import OptionValue, Part, PortablePath, Share
 
-__all__ = ["ControlUse", "EmbeddingUse", "ImagePrompt", "LoraUse", "OptionValue", "Refiner"]
-
-
-def _read_option(value: object) -> object:
-    """Numbers and truth values written as text, as a command line gives them."""
-    if isinstance(value, str):
-        try:
-            return cast(object, json.loads(value.lower()))
-        except ValueError:
-            return value
-    return value
-
-
-OptionValue = Annotated[bool | int | float | str, BeforeValidator(_read_option)]
+__all__ = ["ControlUse", "EmbeddingUse", "ImagePrompt", "LoraUse", "Refiner"]
 
 
 class Refiner(Part):
@@ -173,6 +159,10 @@ class ControlUse(Part):
     """What the picture shows, for models that were trained for several: depth, canny, repaint …"""
     annotator: str | None = None
     """What is made of the picture before it is shown, such as canny; unless given, nothing."""
+    annotator_file: PortablePath | None = None
+    """Or the network, an ONNX file, that makes it."""
+    annotator_sha256: str | None = None
+    """That file's hash; a file that differs is refused."""
     annotator_options: dict[str, OptionValue] = Field(default_factory=dict[str, OptionValue])
     """The annotator's own settings by name."""
     resize: Literal["crop", "fill", "stretch"] = "crop"
@@ -202,4 +192,6 @@ class ControlUse(Part):
     def _in_order(self) -> "ControlUse":
         if self.start > self.end:
             raise ValueError(f"start must not lie after end, however: {self.start} and {self.end}")
+        if self.annotator is not None and self.annotator_file is not None:
+            raise ValueError("an annotator must have a name or a file, however: it has both")
         return self

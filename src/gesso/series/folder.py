@@ -1,5 +1,6 @@
 """A folder of pictures: one ask over each of them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from gesso.errors import RequestError
@@ -18,7 +19,7 @@ def over_each(folder: Path, start: Ask, masks: Path | None = None) -> dict[str, 
 
     Args:
         start: what is done to each.
-        masks: a folder in which each finds its mask, under its own name with any ending.
+        masks: a folder in which each finds its mask, under its own name with any ending, or one detector.
 
     Raises:
         RequestError: there are no pictures, one has no mask, two have one name, or it is to be several.
@@ -28,8 +29,13 @@ def over_each(folder: Path, start: Ask, masks: Path | None = None) -> dict[str, 
         raise RequestError(f"{folder} must hold pictures, however: there are none")
     if start.data["count"] != 1:
         raise RequestError(f"each must become one picture, however: count is {start.data['count']}")
-    shapes = None if masks is None else _pictures(masks)
+    shapes = None if masks is None else _masks(masks, files)
     return {name: validated(_over(start, name, file, shapes).data) for name, file in files.items()}
+
+
+def _masks(masks: Path, files: Iterable[str]) -> dict[str, Path]:
+    """By the pictures' names; a file, a detector, is for all of them."""
+    return _pictures(masks) if masks.is_dir() else dict.fromkeys(files, masks)
 
 
 def _pictures(folder: Path) -> dict[str, Path]:
