@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gesso.networks.rows import ChannelMoments, Window, convolved, cut, doubled, owned, twinned
+from gesso.networks.rows import ChannelMoments, Window, convolved, cut, doubled, owned, stacked, twinned
 
 HEIGHTS = [(1,), (1, 1, 1), (5, 1, 2), (2, 7), (9, 4)]
 
@@ -98,3 +98,18 @@ def test_a_single_pixel_has_no_spread() -> None:
     moments.add(torch.full((1, 3, 1, 1), 7.0))
     assert moments.mean.tolist() == [7.0] * 3
     assert moments.squares.tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize("least", [1, 100, 10**6])
+def test_stacking_joins_bands_until_they_are_large_enough(least: int) -> None:
+    whole, bands = banded((5, 1, 2, 2, 7))
+    said = list(stacked(zip(bands), least))
+    assert torch.equal(torch.cat([band for (band,) in said], dim=2), whole)
+    assert all(band.nbytes >= least for (band,) in said[:-1])
+    assert (len(said) == 5) == (least == 1)
+
+
+def test_a_stack_of_two_maps_is_as_high_as_the_smaller_needs() -> None:
+    narrow, wide = torch.randn(1, 2, 8, 5), torch.randn(1, 6, 8, 5)
+    said = list(stacked(zip(narrow.split(1, dim=2), wide.split(1, dim=2), strict=True), narrow.nbytes // 2))
+    assert [tuple(band.shape[2] for band in rows) for rows in said] == [(4, 4), (4, 4)]

@@ -57,3 +57,9 @@ def test_too_little_room_says_how_much_it_takes() -> None:
 
 def test_the_whole_takes_several_of_the_largest_maps() -> None:
     assert whole_bytes(links(), LATENTS, 2) == 6 * 256 * 4096**2 * 2
+
+
+def test_large_maps_are_kept_in_pieces_that_go_back_to_the_system() -> None:
+    mapped = 32 * 2**20
+    assert planned(2).slab > mapped
+    assert planned(0.5, Size((4,), 64, 64)).slab < 2**29 // 16

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gesso.networks.autoencoder import Autoencoder, Moments
 from gesso.networks.links import Link, Picture, Size, Stream, decoding, encoding
-from gesso.networks.rows import ChannelMoments, Rows, cut, owned
+from gesso.networks.rows import ChannelMoments, Rows, cut, owned, stacked
 from gesso.networks.storage_plan import StoragePlan, storage_plan, whole_bytes
 
 __all__ = ["banded_decode", "banded_encode", "decode_plan", "encode_plan", "whole_decode", "whole_encode"]
@@ -114,7 +114,7 @@ def _chained(links: list[Link], maps: Tensor, plan: StoragePlan) -> Iterator[Row
             if links[index + 1].norm is not None:
                 moments = ChannelMoments()
                 flowing = map(moments.tapped, flowing)
-            held, steps = _Held(flowing, plan.limit), list[Stream]()
+            held, steps = _Held(stacked(flowing, plan.slab), plan.limit), list[Stream]()
     return _flow(held.taken(), steps)
 
 

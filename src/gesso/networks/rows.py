@@ -16,7 +16,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Bands", "ChannelMoments", "Rows", "Window", "convolved", "cut", "doubled", "owned", "twinned"]
+__all__ = [
+    "Bands",
+    "ChannelMoments",
+    "Rows",
+    "Window",
+    "convolved",
+    "cut",
+    "doubled",
+    "owned",
+    "stacked",
+    "twinned",
+]
 
 Bands = Iterator[Float[Tensor, "1 _ _ _"]]
 Rows = tuple[Float[Tensor, "1 _ _ _"], ...]
@@ -46,6 +57,25 @@ def cut(bands: Iterable[Tensor], limit: int, width: int) -> Bands:
 def owned(band: Tensor) -> Tensor:
     """The band without the rest of a larger tensor that it may be a view of."""
     return band if band.untyped_storage().nbytes() == band.nbytes else band.clone()
+
+
+def stacked(rows: Iterator[Rows], least: int) -> Iterator[Rows]:
+    """The same rows in bands of at least so many bytes, but for the last."""
+    waiting, taken = list[Rows](), 0
+    for each in rows:
+        waiting.append(each)
+        taken += min(band.nbytes for band in each)
+        if taken >= least:
+            yield _joined(waiting)
+            waiting, taken = list[Rows](), 0
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(waiting: list[Rows]) -> Rows:
+    return tuple(
+        parts[0] if len(parts) == 1 else torch.cat(parts, dim=2) for parts in zip(*waiting, strict=True)
+    )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,11 @@ BAND = 2**23
 """The most bytes of a band: small beside any store, large enough to keep a processor busy."""
 SHARE = 64
 """A band is at most this part of the room, because about a quarter as many are alive at once."""
+SLAB = 40 * 2**20
+"""A stored map is kept in pieces of this size. glibc gives what is beyond 32 MiB back to the system when it
+is free (mallopt(3), M_MMAP_THRESHOLD); thousands of small freed bands leave holes that nothing fits in."""
+SLABS = 4
+"""Slabs alive beside a stored map: what is gathered, what is made of it, and the rest of what is used up."""
 ALIVE = 12
 """Bands alive at once, in the worst link: its input, what is joined to it, its result, and what makes it."""
 HELD = 4
@@ -28,6 +33,7 @@ class StoragePlan:
         sizes: of the maps after each link.
         stored: whether the maps after each link are; the last ones, the result, always are.
         limit: the most bytes of a band, but never less than one row.
+        slab: the least bytes of a piece of a stored map.
         taken: about the most bytes taken at once.
         runs: how often each link runs over the whole picture; 1 everywhere where all fits.
     """
@@ -35,6 +41,7 @@ class StoragePlan:
     sizes: tuple[Size, ...]
     stored: tuple[bool, ...]
     limit: int
+    slab: int
     taken: int
     runs: tuple[int, ...]
 
@@ -53,9 +60,10 @@ def storage_plan(links: Sequence[Link], size: Size, itemsize: int, room: int) ->
     """
     inputs, sizes = _sizes(links, size)
     limit = min(BAND, room // SHARE)
+    slab = min(SLAB, 2 * room // SHARE)
     rows = [link.row(before) * itemsize for link, before in zip(links, inputs, strict=True)]
     working = sum(HELD * row + 2 * _channel_bytes(after) for row, after in zip(rows, sizes, strict=True))
-    base = ALIVE * max(limit, *rows) + working + sizes[-1].numbers * itemsize
+    base = ALIVE * max(limit, *rows) + SLABS * slab + working + sizes[-1].numbers * itemsize
     kept = [link.kept(before) * itemsize for link, before in zip(links, inputs, strict=True)]
     if base + max(kept) > room:
         raise OutOfMemory(
@@ -66,7 +74,7 @@ def storage_plan(links: Sequence[Link], size: Size, itemsize: int, room: int) ->
     costs = [each.numbers * itemsize for each in sizes]
     stored = _stored(costs, kept, room - base)
     held = max((cost for cost, fits in zip(costs[:-1], stored, strict=False) if fits), default=0)
-    return StoragePlan(sizes, stored, limit, base + max(held, *kept), _runs(links, stored))
+    return StoragePlan(sizes, stored, limit, slab, base + max(held, *kept), _runs(links, stored))
 
 
 def whole_bytes(links: Sequence[Link], size: Size, itemsize: int) -> int:
