@@ -1,4 +1,7 @@
 import gc
+import os
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -9,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+import gesso
 from gesso.checkpoint.file import Checkpoint
 from gesso.errors import DoesNotFit, NoDevice, TensorMismatch, Unsupported
 from gesso.families.facts import PLAYGROUND
@@ -47,6 +51,19 @@ def test_a_model_is_its_networks_ready_to_paint(model: Model, file: Path) -> Non
         assert not network.training
         assert {each.dtype for each in network.parameters()} == {torch.float32}
         assert not any(each.requires_grad or each.is_meta for each in network.parameters())
+
+
+def test_loading_imports_neither_compiler_nor_what_only_some_requests_need() -> None:
+    others = ("torch._dynamo", "sympy", "scipy.ndimage", "torchvision")
+    code = (
+        "import sys, gesso; gesso.load(device='cpu'); gesso.generate; "
+        f"print([name for name in {others} if name in sys.modules])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(gesso.__file__).parents[1])}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert run.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

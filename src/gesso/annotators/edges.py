@@ -3,9 +3,9 @@
 from typing import Any, cast
 
 import numpy as np
+import scipy
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
-from scipy import ndimage
 
 __all__ = ["canny", "lineart", "scribble", "softedge"]
 
@@ -30,7 +30,7 @@ def canny(picture: Picture, low: int = 100, high: int = 200) -> Drawing:
     x, y = _slopes(picture)
     size = np.abs(x) + np.abs(y)
     crest = _crests(x, y, size) & (size > low)
-    parts = np.asarray(cast(tuple[Any, int], ndimage.label(crest, np.ones((3, 3))))[0])
+    parts = np.asarray(cast(tuple[Any, int], scipy.ndimage.label(crest, np.ones((3, 3))))[0])
     found = np.unique(parts[crest & (size > high)])
     return np.where(np.isin(parts, found[found > 0]), 255, 0).astype(np.uint8)
 
@@ -44,8 +44,8 @@ def _slopes(picture: Picture) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def _sobel(numbers: NDArray[Any], axis: int) -> NDArray[Any]:
     """The slope along rows (1) or columns (0), of each channel by itself."""
-    along = ndimage.correlate1d(numbers, [-1, 0, 1], axis, mode="nearest")
-    return ndimage.correlate1d(along, [1, 2, 1], 1 - axis, mode="nearest")
+    along = scipy.ndimage.correlate1d(numbers, [-1, 0, 1], axis, mode="nearest")
+    return scipy.ndimage.correlate1d(along, [1, 2, 1], 1 - axis, mode="nearest")
 
 
 def _crests(x: NDArray[np.int64], y: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -68,7 +68,7 @@ def _crests(x: NDArray[np.int64], y: NDArray[np.int64], size: NDArray[np.int64])
 
 
 def _blurred(picture: Picture, sigma: float) -> Float[np.ndarray, "h w 3"]:
-    return ndimage.gaussian_filter(picture.astype(np.float64), (sigma, sigma, 0), mode="nearest")
+    return scipy.ndimage.gaussian_filter(picture.astype(np.float64), (sigma, sigma, 0), mode="nearest")
 
 
 def lineart(picture: Picture, sigma: float = 6.0) -> Drawing:

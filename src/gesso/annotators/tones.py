@@ -1,9 +1,9 @@
 """Annotators that keep a picture's tones, or parts of them."""
 
 import numpy as np
+import scipy
 from jaxtyping import UInt8
 from PIL import Image
-from scipy import ndimage
 
 __all__ = ["blur", "colours", "invert", "normal", "shuffle", "threshold", "tile"]
 
@@ -17,7 +17,7 @@ def blur(picture: Picture, sigma: float = 9.0) -> Picture:
         picture: RGB.
         sigma: standard deviation, pixels.
     """
-    found = ndimage.gaussian_filter(picture.astype(np.float64), (sigma, sigma, 0), mode="nearest")
+    found = scipy.ndimage.gaussian_filter(picture.astype(np.float64), (sigma, sigma, 0), mode="nearest")
     return found.round().astype(np.uint8)
 
 
@@ -99,7 +99,7 @@ def shuffle(picture: Picture, seed: int = 0, grain: int = 256) -> Picture:
     draw = np.random.Generator(np.random.PCG64(seed))
     places = [_field(draw, (height, width), grain) * (side - 1) for side in (height, width)]
     channels = [
-        ndimage.map_coordinates(picture[..., i].astype(np.float64), places, order=1, mode="nearest")
+        scipy.ndimage.map_coordinates(picture[..., i].astype(np.float64), places, order=1, mode="nearest")
         for i in range(3)
     ]
     return np.stack(channels, axis=2).round().clip(0, 255).astype(np.uint8)
@@ -112,6 +112,6 @@ def _field(draw: np.random.Generator, size: tuple[int, int], grain: int) -> np.n
     at = np.meshgrid(
         *(np.linspace(1, n - 2, side) for n, side in zip((rows, columns), size, strict=True)), indexing="ij"
     )
-    field = ndimage.map_coordinates(coarse, at, order=3)
+    field = scipy.ndimage.map_coordinates(coarse, at, order=3)
     spread = field.max() - field.min()
     return (field - field.min()) / (spread or 1.0)

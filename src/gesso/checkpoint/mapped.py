@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gesso.checkpoint.entry import ITEM_SIZES, TORCH_NAMES, Entry
+from gesso.checkpoint.landing import Landing
 from gesso.errors import BrokenFile, CheckpointError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def mapped(
     *,
     dtype: "torch.dtype | None" = None,
     device: "torch.device | str | None" = None,
+    channels_last: bool = False,
 ) -> Iterator[tuple[str, "Tensor"]]:
     """Tensors in file order, each valid for as long as it is kept.
 
@@ -30,13 +32,15 @@ def mapped(
         sizes: the length in bytes that each file had when its header was checked.
         dtype: what floating-point tensors become; None leaves them.
         device: where they go; None leaves them mapped.
+        channels_last: kernels of convolutions are ordered channels last, in which they are fastest.
     """
     ordered = sorted(entries, key=lambda item: (item[1].path, item[1].start, item[0]))
+    landing = Landing(dtype, device, channels_last)
     for path, group in groupby(ordered, key=lambda item: item[1].path):
         pages = _map(path, sizes[path])
         for name, entry in group:
             tensor = _view(pages, entry)
-            moved = tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
+            moved = landing(tensor)
             if moved is not tensor:
                 del tensor
                 _forget(pages, entry)

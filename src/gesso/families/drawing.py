@@ -37,9 +37,9 @@ def filled(drawing: Drawing, device: torch.device, dtype: torch.dtype) -> nn.Mod
     local = {name: own for own, name in drawing.tensors.items()}
     scales = dict(drawing.checkpoint.tensors(drawing.scales.values(), dtype=dtype, device=device))
     state: dict[str, Tensor] = {}
-    for name, tensor in drawing.checkpoint.tensors(local, dtype=dtype, device=device):
+    for name, tensor in drawing.checkpoint.tensors(local, dtype=dtype, device=device, channels_last=True):
         scale = drawing.scales.get(local[name])
-        state[local[name]] = _laid_out(tensor if scale is None else tensor * scales[scale])
+        state[local[name]] = tensor if scale is None else tensor * scales[scale]
     drawing.network.load_state_dict(state, strict=True, assign=True)
     return drawing.network.eval().requires_grad_(requires_grad=False)
 
@@ -60,10 +60,3 @@ def must_match(part: str, network: nn.Module, found: Shapes) -> None:
             f"{len(extra)} unexpected and {len(other)} of another shape, such as "
             f"{', '.join([*missing, *extra, *other][:5])}"
         )
-
-
-def _laid_out(tensor: Tensor) -> Tensor:
-    """Convolution kernels with their channels last, the order in which convolutions are fastest."""
-    if tensor.ndim == 4 and tensor.shape[-1] > 1:
-        return tensor.contiguous(memory_format=torch.channels_last)
-    return tensor

@@ -3,8 +3,8 @@
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from gesso.generation.fills import extended
 
@@ -68,7 +68,7 @@ def _smooth(
 def _by_ring(
     painted: NDArray[np.float64], kept: NDArray[np.float64], inside: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    near = ndimage.maximum_filter(inside.astype(np.uint8), size=2 * RING + 1, mode="nearest")
+    near = scipy.ndimage.maximum_filter(inside.astype(np.uint8), size=2 * RING + 1, mode="nearest")
     ring = np.logical_and(near, ~inside)
     ours, theirs = painted[ring], kept[ring]
     spread = (theirs.std(axis=0) + 1.0) / (ours.std(axis=0) + 1.0)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from gesso.generation.fills import extended, neighbour
 
@@ -120,12 +120,14 @@ class Level:
     def of(hole: Flags) -> "Level | None":
         """None where no piece is known."""
         square = np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.bool_)
-        whole: Flags = np.asarray(ndimage.binary_erosion(~hole, square), np.bool_)
+        whole: Flags = np.asarray(scipy.ndimage.binary_erosion(~hole, square), np.bool_)
         if not whole.any():
             return None
         nearest = np.empty((2, *hole.shape), np.int32)
-        ndimage.distance_transform_edt(~whole, return_distances=False, return_indices=True, indices=nearest)
-        around = np.stack(np.nonzero(ndimage.binary_dilation(hole, square)))
+        scipy.ndimage.distance_transform_edt(
+            ~whole, return_distances=False, return_indices=True, indices=nearest
+        )
+        around = np.stack(np.nonzero(scipy.ndimage.binary_dilation(hole, square)))
         return Level(hole, around, nearest.astype(np.int64))
 
     def snapped(self, field: Places) -> Places:

@@ -1,8 +1,8 @@
 """Fills: what stands in a hole before anything is painted there."""
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 __all__ = ["blurred", "extended", "neighbour"]
 
@@ -47,7 +47,7 @@ def extended(values: Numbers, hole: NDArray[np.bool_]) -> Numbers:
 def blurred(pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """A picture with only its rough colours left in the hole."""
     sigma = max(hole.shape) / 32
-    soft = ndimage.gaussian_filter(pixels.astype(np.float64), (sigma, sigma, 0.0), mode="nearest")
+    soft = scipy.ndimage.gaussian_filter(pixels.astype(np.float64), (sigma, sigma, 0.0), mode="nearest")
     return np.where(hole[..., None], soft.round().clip(0, 255), pixels).astype(np.uint8)
 
 

@@ -6,8 +6,8 @@ Everywhere 0 keeps a pixel to the byte and 255 paints it. Nothing depends on lef
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from gesso.generation.canvas import Box, Growth
 from gesso.request import Mask
@@ -25,10 +25,10 @@ there, and a mixture hides the step between painted and kept pixels."""
 def shaped(drawn: Grey, mask: Mask) -> Grey:
     """A mask as it was drawn, white where it is to be painted, grown and blurred as asked."""
     if mask.grow:
-        spread = ndimage.maximum_filter if mask.grow > 0 else ndimage.minimum_filter
+        spread = scipy.ndimage.maximum_filter if mask.grow > 0 else scipy.ndimage.minimum_filter
         drawn = np.asarray(spread(drawn, size=2 * abs(mask.grow) + 1, mode="nearest"), dtype=np.uint8)
     if mask.blur:
-        soft = ndimage.gaussian_filter(drawn.astype(np.float64), mask.blur, mode="nearest")
+        soft = scipy.ndimage.gaussian_filter(drawn.astype(np.float64), mask.blur, mode="nearest")
         drawn = soft.round().astype(np.uint8)
     return drawn
 
@@ -64,6 +64,6 @@ def opacity(mask: Grey, soft: Literal["strength", "blend"], feather: int) -> NDA
     share = mask.astype(np.float32) / 255.0
     shown = share if soft == "blend" else np.minimum(1.0, share / FADE)
     if feather and not mask.all():
-        inside = ndimage.distance_transform_edt(mask > 0)
+        inside = scipy.ndimage.distance_transform_edt(mask > 0)
         shown = shown * np.minimum(1.0, np.asarray(inside) / (feather + 1.0))
     return shown.astype(np.float32)

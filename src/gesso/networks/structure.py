@@ -122,8 +122,8 @@ def linear(shapes: Shapes, name: str) -> nn.Linear:
 
 def embedding(shapes: Shapes, name: str) -> nn.Embedding:
     """A table of vectors."""
-    rows, width = size(shapes, f"{name}.weight", 2)
-    return nn.Embedding(rows, width)
+    # nn.Embedding draws its first numbers, and on the meta device that imports the whole compiler
+    return nn.Embedding.from_pretrained(torch.empty(size(shapes, f"{name}.weight", 2)), freeze=False)
 
 
 def group_norm(shapes: Shapes, name: str, eps: float) -> nn.GroupNorm:
