@@ -42,8 +42,48 @@ def toured(page: Page, out: Path) -> None:
     page.screenshot(path=out / "page-picture.png")
     page.click("#shown-edit")
     page.wait_for_selector("#canvas:visible")
-    page.fill("#right", "64")
-    page.screenshot(path=out / "page-edit.png", full_page=True)
+    dragged(page, 0.6)
+    page.locator("#source").screenshot(path=out / "page-edit.png")
+    page.click("#unsource")
+
+
+def dragged(page: Page, share: float) -> None:
+    """Drag the frame's right side outward, so far into the room that there is."""
+    canvas = page.locator("#canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    room = box["width"] * 0.15 / 1.3
+    middle, edge = box["y"] + box["height"] / 2, box["x"] + box["width"] - room
+    page.mouse.move(edge, middle)
+    page.mouse.down()
+    page.mouse.move(edge + room * share, middle, steps=3)
+    page.mouse.up()
+
+
+def compared(page: Page, out: Path) -> None:
+    """A grid of settings, and one seed with and without a LoRA under the slider."""
+    page.click("#clear")
+    page.fill("#prompt", WORDS[1])
+    page.fill("#seed", "7")
+    page.click("#grid-panel summary")
+    page.fill("#x", "steps=4,8,16")
+    page.fill("#y", "cfg=1,4")
+    page.click("#grid")
+    page.locator("#sheets img").nth(5).wait_for(timeout=240_000)
+    page.wait_for_load_state("networkidle")
+    page.locator("#sheet").screenshot(path=out / "page-grid.png")
+    page.click("#sheet-close")
+    page.click("#lora-panel summary")
+    page.click("#lora-add")
+    page.fill("#x", "loras.0.weight=0,0.8")
+    page.fill("#y", "")
+    page.click("#grid")
+    page.locator("#sheet-compare:visible").click(timeout=240_000)
+    page.locator("#compare[open]").wait_for()
+    page.wait_for_load_state("networkidle")
+    page.locator("#compare").screenshot(path=out / "page-compare.png")
+    page.click("#compare-close")
 
 
 def main() -> None:
@@ -63,6 +103,7 @@ def main() -> None:
         desk.goto(house.url)
         desk.locator("#model option").first.wait_for(state="attached")
         toured(desk, out)
+        compared(desk, out)
         phone = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
         phone.goto(house.url)
         phone.wait_for_selector("#gallery img")

@@ -1,7 +1,9 @@
 """A server for tests: the real doors, and one worker in a thread."""
 
 import io
+import struct
 import threading
+import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +72,16 @@ def png(colour: str = "red", size: tuple[int, int] = (64, 64), mode: str = "RGB"
     out = io.BytesIO()
     Image.new(mode, size, colour).save(out, "PNG")
     return out.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG that says it is large, with hardly any bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 def picture(packed: bytes) -> Image.Image:

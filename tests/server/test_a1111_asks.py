@@ -66,6 +66,38 @@ def test_a_form_becomes_a_request(desk: Desk) -> None:
     assert own.clip_skip is None
 
 
+@pytest.mark.parametrize(
+    ("said", "size", "by", "steps", "upscaler"),
+    [
+        ({}, None, 2.0, 32, "latent"),
+        ({"hr_second_pass_steps": 6, "hr_upscaler": "Nearest"}, None, 2.0, 12, "nearest"),
+        ({"hr_resize_x": 128, "hr_upscaler": "4x_net.pth"}, (128, 192), None, 32, Path("4x_net.pth")),
+        ({"hr_scale": 1.5, "denoising_strength": 0.0}, None, 1.5, None, "latent"),
+    ],
+)
+def test_a_second_pass_follows(
+    desk: Desk, said: dict[str, Any], size: object, by: float, steps: int, upscaler: object
+) -> None:
+    sizes = {"width": 64, "height": 96, "steps": 16, "denoising_strength": 0.5}
+    form = Txt2Img.model_validate(
+        {"enable_hr": True, **sizes, "hr_prompt": "a cat", "hr_sampler_name": "DDIM", **said}
+    )
+    (follow,) = desk.enlarged(form, desk.model(form)).then
+    assert (follow.size, follow.source.by, follow.steps) == (size, by, steps)
+    assert (follow.source.upscaler, follow.prompt, follow.sampler) == (upscaler, "a cat", "ddim")
+    assert follow.source.strength == said.get("denoising_strength", 0.5)
+
+
+def test_the_second_pass_may_be_like_the_first_or_by_another_model(desk: Desk) -> None:
+    same = {"hr_checkpoint_name": "Use same checkpoint", "hr_sampler_name": "Use same sampler"}
+    form = Txt2Img.model_validate({"enable_hr": True, **same, "hr_scheduler": "Use same scheduler"})
+    (follow,) = desk.enlarged(form, desk.model(form)).then
+    assert (follow.model, follow.sampler, follow.schedule) == (None, None, None)
+    form = Txt2Img(enable_hr=True, hr_checkpoint_name="emoji", hr_cfg=3)
+    (follow,) = desk.enlarged(form, desk.model(form)).then
+    assert (follow.model, follow.cfg) == (Path("builtin/emoji.safetensors"), 3)
+
+
 @pytest.mark.parametrize("mode", [0, 1, 2])
 def test_a_picture_is_brought_to_the_size(desk: Desk, mode: int) -> None:
     said = {"init_images": [TEXT], "width": 64, "height": 64, "resize_mode": mode, "denoising_strength": 0.4}

@@ -38,6 +38,18 @@ def test_words_become_pictures(served: Server) -> None:
     assert np.array_equal(again.image, result.images[1])
 
 
+def test_a_picture_is_painted_again_larger(served: Server) -> None:
+    client = client_for(served)
+    said = {"prompt": "a red hat", "seed": 7, "hr_scale": 1.5, "denoising_strength": 0.5, **SIZE}
+    result = client.txt2img(enable_hr=True, hr_second_pass_steps=2, **said)
+    assert result.image.size == (96, 96)
+    assert result.info["denoising_strength"] == 0.5
+    assert result.info["extra_generation_params"]["Hires upscale"] == "1.5"
+    told = client.png_info(result.image).info
+    assert "Denoising strength: 0.5" in told
+    assert "Hires upscale: 1.5, Hires steps: 2, Hires upscaler: Latent" in told
+
+
 def test_a_mask_keeps_the_rest(served: Server) -> None:
     source = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     mask = Image.new("L", (64, 64), 0)
@@ -120,7 +132,9 @@ def test_progress_is_told_and_interrupting_gives_what_there_is(tmp_path: Path) -
     [
         ("txt2img", {"sampler_name": "Nothing"}, 400),
         ("txt2img", {"override_settings": {"sd_model_checkpoint": "nothing"}}, 400),
-        ("txt2img", {"enable_hr": True}, 422),
+        ("txt2img", {"restore_faces": True}, 422),
+        ("txt2img", {"enable_hr": True, "hr_upscaler": "nothing"}, 400),
+        ("txt2img", {"enable_hr": True, "hr_sampler_name": "nothing"}, 400),
         ("txt2img", {"subseed": 2**70, "subseed_strength": 0.5}, 422),
         ("img2img", {"init_images": ["http://127.0.0.1/x.png"]}, 400),
         ("img2img", {"init_images": []}, 404),

@@ -45,7 +45,7 @@ def test_a_job_is_followed_to_its_picture_which_is_what_painting_gives(served: S
         ).json()
         assert recalled["model"] == "tiny.safetensors"
         assert recalled["request"] == told[-1]["request"]
-        assert client.get(f"/api/jobs/{job}/preview").status_code == 404
+        assert client.get(f"/api/jobs/{job}/preview").status_code == 204
 
 
 def test_a_picture_is_edited_where_its_mask_says(served: Server, tmp_path: Path) -> None:

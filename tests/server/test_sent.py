@@ -1,7 +1,5 @@
 import base64
 import io
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ from PIL import Image
 from gesso.server.refusals import Refused
 from gesso.server.sent import Sent, from_base64
 from gesso.workers.places import Places
-from tests.server.serving import picture, png
+from tests.server.serving import bomb, picture, png
 
 
 @pytest.fixture
@@ -41,16 +39,6 @@ def test_what_a_picture_carries_is_dropped_and_it_stands_upright(sent: Sent) -> 
     assert b"secret" not in file.read_bytes()
     with Image.open(file) as kept:
         assert kept.size == (4, 8)
-
-
-def bomb(width: int, height: int) -> bytes:
-    """A PNG that says it is large, with hardly any bytes."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(

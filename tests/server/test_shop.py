@@ -18,6 +18,9 @@ def test_what_there_is_to_paint_with(tmp_path: Path) -> None:
     assert client.get("/api/inspect").json()["path"] == "emoji"
     library = client.get("/api/library").json()
     assert "euler" in library["samplers"]
+    assert "canny" in library["annotators"]
+    assert library["loras"] == ["builtin/loras/ink.safetensors"]
+    assert all(each.startswith("builtin/controlnet") for each in library["controls"])
     assert {"tiny.safetensors", "builtin/loras/ink.safetensors"} <= set(library["files"])
 
 
@@ -44,6 +47,11 @@ def test_what_pictures_carry_is_read_and_nothing_made_up(tmp_path: Path) -> None
         "model": "m",
         "request": {"prompt": "a hat", "negative": "", "steps": 4, "sampler": "euler_ancestral", "seed": 2},
     }
+    larger = Texts("a hat\nSteps: 4, Seed: 2, Denoising strength: 0.5, Hires upscale: 2, Hires steps: 4")
+    with_it = packed(Image.new("RGB", (8, 8)), ".png", larger)
+    found = client.post("/api/recall", content=with_it, headers=HEADERS).json()
+    (follow,) = found["request"]["then"]
+    assert (follow["source"]["by"], follow["steps"]) == (2.0, 8)
     odd = packed(Image.new("RGB", (8, 8)), ".png", Texts(None, '["no record"]'))
     for each in (png(), b"no picture", odd):
         assert client.post("/api/recall", content=each, headers=HEADERS).status_code == 400

@@ -6,7 +6,7 @@ from PIL import Image
 
 from gesso.model import Model
 from gesso.training.job import Job
-from gesso.training.report import curve, report, smoothed
+from gesso.training.report import curve, report
 from tests.training import made
 
 
@@ -38,11 +38,3 @@ def test_lines_lie_within_their_drawing_even_where_nothing_changes() -> None:
     text = curve({"a": [(1, 2.0)], "b": [(1, 2.0)]})
     assert "nan" not in text
     assert text.count("<polyline") == 2
-
-
-def test_long_lines_become_means_of_neighbours() -> None:
-    line = [(float(i), float(i % 2)) for i in range(4000)]
-    found = smoothed(line)
-    assert len(found) == 400
-    assert {y for _, y in found} == {0.5}
-    assert smoothed(line[:10]) == line[:10]

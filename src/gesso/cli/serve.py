@@ -44,6 +44,8 @@ class Serve(BaseModel, use_attribute_docstrings=True):
     """Another address of the queue, such as postgresql+psycopg://host/gesso, which several servers share."""
     origins: list[str] = []
     """Other web sites whose pages may ask, such as https://chat.example.org."""
+    runs: Path = Path("runs")
+    """Folder of training runs, whose curves the page shows; those in the library are shown too."""
     days: float = Field(default=30.0, gt=0)
     """Days after which finished jobs and their pictures go."""
     room: ByteSize = ByteSize(20 * 2**30)
@@ -87,5 +89,6 @@ class Serve(BaseModel, use_attribute_docstrings=True):
             model=self.model,
             aliases=self.aliases,
             origins=tuple(self.origins),
+            runs=self.runs,
             keeping=Keeping(self.days * 86400.0, int(self.room)),
         )

@@ -19,7 +19,7 @@ from gesso.errors import RequestError, UnknownName
 from gesso.generation.wording import called, spoken
 from gesso.request import EmbeddingUse, LoraUse, Request
 
-__all__ = ["furnished", "names", "placed"]
+__all__ = ["files", "furnished", "names", "placed"]
 
 FOLDERS: Mapping[str, tuple[str, ...]] = {
     "lora": ("lora", "loras", "lycoris"),
@@ -32,11 +32,14 @@ KINDS: Mapping[str, str] = {"lora": "lora", "lyco": "lora", "hypernet": "hyperne
 KEYS = ("te", "unet", "start", "end", "lbw")
 
 
+def files(library: Path, kind: str) -> tuple[Path, ...]:
+    """What a library has of a kind: "lora", "hypernet", "embedding" or "control"."""
+    return tuple(dict.fromkeys(path for folder in _folders(library, kind) for path in named_files(folder)))
+
+
 def names(library: Path, kind: str) -> tuple[str, ...]:
-    """What a library has of a kind, "lora", "hypernet" or "embedding", by name."""
-    return tuple(
-        dict.fromkeys(path.stem for folder in _folders(library, kind) for path in named_files(folder))
-    )
+    """The same by name."""
+    return tuple(dict.fromkeys(path.stem for path in files(library, kind)))
 
 
 def furnished(request: Request) -> Request:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from gesso.checkpoint.hashes import auto_v3, sha256
 from gesso.errors import RequestError
+from gesso.generation.hires_text import told
 from gesso.generation.infotext import Infotext, write
 from gesso.generation.pictures import SUFFIXES, Texts, read_texts, write_picture
 from gesso.model import Model, Origins
@@ -137,7 +138,7 @@ def parameters(request: Request, origin: Origin) -> Infotext:
         clip_skip=request.clip_skip,
         noise=request.noise,
         version=f"gesso {_version()}",
-        others=handed | _adapters(request),
+        others=handed | told(request) | _adapters(request),
     )
 
 

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from PIL import Image, ImageOps
 
-from gesso.generation.infotext import parse
+from gesso.generation.hires_text import heard
+from gesso.generation.infotext import Infotext, parse
 from gesso.request import ControlUse, Mask, Refiner, Request, Source, Variation
 from gesso.server.a1111_forms import Img2Img, Txt2Img, Unit
 from gesso.server.catalogue import Catalogue, Entry
@@ -89,9 +90,42 @@ class Desk:
         if form.seed_resize_from_w > 0 and form.seed_resize_from_h > 0:
             fields["noise_size"] = (form.seed_resize_from_w, form.seed_resize_from_h)
         if form.refiner_checkpoint not in {"", "None"}:
-            refiner = self.catalogue.entry(form.refiner_checkpoint.partition(" [")[0])
-            fields["refiner"] = Refiner(model=Path(refiner.name), start=form.refiner_switch_at)
+            fields["refiner"] = Refiner(
+                model=self._file(form.refiner_checkpoint), start=form.refiner_switch_at
+            )
         return Request.model_validate(fields)
+
+    def enlarged(self, form: Txt2Img, model: Entry) -> Request:
+        """Pictures from words, painted again larger if the form says so."""
+        request = self.painting(form, model)
+        if not form.enable_hr:
+            return request
+        resize = f"{form.hr_resize_x}x{form.hr_resize_y}"
+        told = {
+            **({"Hires upscale": str(form.hr_scale)} if resize == "0x0" else {"Hires resize": resize}),
+            "Hires upscaler": form.hr_upscaler,
+            "Hires steps": str(form.hr_second_pass_steps),
+            "Hires prompt": form.hr_prompt,
+            "Hires negative prompt": form.hr_negative_prompt,
+        }
+        steps, strength = form.steps or model.steps, form.denoising_strength
+        follow = heard(Infotext(steps=steps, size=request.size, strength=strength, others=told))
+        if follow is None:
+            raise Refused(422, "a larger size must be one that can be painted", "invalid_value", "hr_scale")
+        sampler, schedule = sampling(_unlike_first(form.hr_sampler_name), _unlike_first(form.hr_scheduler))
+        other = _unlike_first(form.hr_checkpoint_name)
+        update = {
+            "model": self._file(other) if other else None,
+            "sampler": sampler,
+            "schedule": schedule,
+            "cfg": form.hr_cfg,
+        }
+        return request.model_copy(update={"then": (follow.model_copy(update=update),)})
+
+    def _file(self, title: str) -> Path:
+        """A checkpoint's file by the name that a request gives it."""
+        places = self.sent.places
+        return places.named(places.model(self.catalogue.entry(title.partition(" [")[0]).name))
 
     def repainting(self, form: Img2Img, model: Entry) -> Request:
         """Pictures painted over another, or into it where the mask is."""
@@ -166,6 +200,11 @@ def sampling(sampler: str, schedule: str) -> tuple[str | None, str | None]:
     if chosen and told.schedule is None:
         raise Refused(400, "Scheduler not found", "scheduler_not_found", "scheduler")
     return told.sampler if sampler else None, told.schedule
+
+
+def _unlike_first(name: str) -> str:
+    """What the second pass has of its own; nothing where it is as in the first."""
+    return "" if name.startswith("Use same ") else name
 
 
 def _annotated(unit: Unit) -> dict[str, Any]:

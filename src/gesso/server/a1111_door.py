@@ -16,6 +16,7 @@ from fastapi import Request as HttpRequest
 from PIL import Image
 
 from gesso.annotators.table import annotated
+from gesso.generation.hires_text import told
 from gesso.generation.infotext import SAMPLER_TITLES, parse
 from gesso.request import Request
 from gesso.server.a1111_asks import MODULES, Desk
@@ -50,7 +51,7 @@ async def txt2img(form: Txt2Img, http: HttpRequest, caller: Painter) -> dict[str
     of = services(http)
     desk = await asyncio.to_thread(_desk, of, caller)
     model = await asyncio.to_thread(desk.model, form)
-    request = await asyncio.to_thread(desk.painting, form, model)
+    request = await asyncio.to_thread(desk.enlarged, form, model)
     return await _painted(of, caller, (form, model), request)
 
 
@@ -142,9 +143,9 @@ async def png_info(form: Base64Image, http: HttpRequest, caller: Painter) -> dic
     services(http).sent.opened(packed)
     with Image.open(io.BytesIO(packed)) as image:
         items = {key: text for key, text in image.info.items() if isinstance(text, str)}
-    told = items.pop("parameters", "")
-    info = asdict(parse(told)) if told else {}
-    return {"info": told, "items": items, "parameters": info}
+    text = items.pop("parameters", "")
+    info = asdict(parse(text)) if text else {}
+    return {"info": text, "items": items, "parameters": info}
 
 
 @router.post("/sdapi/v1/extra-single-image")
@@ -225,8 +226,8 @@ def _info(job: Job, model: Entry, images: list[bytes]) -> dict[str, Any]:
         "restore_faces": False,
         "sd_model_name": model.title,
         "sd_model_hash": None,
-        "denoising_strength": full.source.strength if full.source else None,
-        "extra_generation_params": {},
+        "denoising_strength": _strength(full),
+        "extra_generation_params": told(full),
         "index_of_first_image": 0,
         "infotexts": [_infotext(each) for each in images],
         "styles": list(full.styles),
@@ -237,6 +238,12 @@ def _info(job: Job, model: Entry, images: list[bytes]) -> dict[str, Any]:
         "job": job.id,
         "notes": list(job.notes),
     }
+
+
+def _strength(full: Request) -> float | None:
+    """How much is painted anew: of the picture to start from, or when it is painted again larger."""
+    source = full.source or (full.then[0].source if full.then else None)
+    return source.strength if source else None
 
 
 def _infotext(packed: bytes) -> str:

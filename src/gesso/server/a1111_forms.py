@@ -77,9 +77,23 @@ class Txt2Img(Tolerant):
     s_noise: float | None = None
     override_settings: dict[str, Any] = {}
     refiner_checkpoint: str = ""
-    refiner_switch_at: float = Field(default=0.8, gt=0, lt=1)
-    enable_hr: Off = False
+    refiner_switch_at: float = Field(default=0.8, ge=0, le=1)
+    enable_hr: bool = False
+    denoising_strength: float = Field(default=0.75, ge=0, le=1)
+    hr_scale: float = Field(default=2.0, gt=0, le=16)
+    hr_upscaler: str = Field(default="Latent", max_length=512)
+    hr_second_pass_steps: int = Field(default=0, ge=0, le=150)
+    hr_resize_x: int = Field(default=0, ge=0, le=8192)
+    hr_resize_y: int = Field(default=0, ge=0, le=8192)
+    hr_checkpoint_name: str = ""
+    hr_sampler_name: str = ""
+    hr_scheduler: str = ""
+    hr_prompt: str = Field(default="", max_length=32_000)
+    hr_negative_prompt: str = Field(default="", max_length=32_000)
+    hr_cfg: float | None = Field(default=None, ge=0, le=100)
+    """Forge's."""
     script_name: str = ""
+    script_args: list[Any] = []
     alwayson_scripts: dict[str, Any] = {}
     send_images: bool = True
 
@@ -89,7 +103,6 @@ class Img2Img(Txt2Img):
 
     init_images: list[str] = []
     resize_mode: Literal[0, 1, 2, 3] = 0
-    denoising_strength: float = Field(default=0.75, ge=0, le=1)
     mask: str | None = None
     mask_blur: float = Field(default=4.0, ge=0, le=256)
     inpainting_fill: Literal[0, 1, 2, 3] = 0
@@ -126,4 +139,4 @@ class NamedImage(Tolerant):
 class Batch(Extras):
     """Several pictures to enlarge."""
 
-    imageList: list[NamedImage] = []  # noqa: N815 - the web UI's own name
+    imageList: list[NamedImage] = Field(default=[], max_length=100)  # noqa: N815 - the web UI's own name

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi import Request as HttpRequest
 
 from gesso.conditioning.styles import read_styles
+from gesso.generation.hires_text import UPSCALERS
 from gesso.generation.infotext import SAMPLER_TITLES, SCHEDULE_TITLES
 from gesso.generation.library import names
 from gesso.server.a1111_asks import MODULES
@@ -58,6 +59,13 @@ async def schedulers(caller: Painter) -> Rows:
         {"name": name, "label": label, "aliases": None, "default_rho": -1, "need_inner_model": False}
         for name, label in known.items()
     ]
+
+
+@router.get("/sdapi/v1/latent-upscale-modes")
+async def latent_upscale_modes(caller: Painter) -> Rows:
+    """Ways to enlarge before a second pass, without a picture in between."""
+    del caller
+    return [{"name": name} for name in UPSCALERS if name.startswith("Latent")]
 
 
 @router.get("/sdapi/v1/upscalers")
@@ -141,7 +149,6 @@ async def memory(caller: Painter) -> dict[str, Any]:
 @router.get("/sdapi/v1/sd-vae")
 @router.get("/sdapi/v1/face-restorers")
 @router.get("/sdapi/v1/realesrgan-models")
-@router.get("/sdapi/v1/latent-upscale-modes")
 @router.get("/sdapi/v1/script-info")
 @router.get("/sdapi/v1/extensions")
 async def nothing(caller: Painter) -> Rows:

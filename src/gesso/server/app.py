@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from gesso.errors import GessoError, RequestError
-from gesso.server import a1111_door, a1111_lists, openai_door, own, shop
+from gesso.server import a1111_door, a1111_lists, grids, openai_door, own, runs, shop
 from gesso.server.access import Admin
 from gesso.server.dialects import answer
 from gesso.server.envelope import Envelope
@@ -71,7 +71,8 @@ def application(settings: Settings, *, crew: bool = True) -> ASGIApp:
         title="gesso", lifespan=lifespan, max_body_size=settings.limits.body, docs_url=None, redoc_url=None
     )
     app.state.services = of
-    for each in (own.router, shop.router, shop.pictures, a1111_door.router, a1111_lists.router):
+    own_doors = (own.router, grids.router, runs.router, shop.router, shop.pictures)
+    for each in (*own_doors, a1111_door.router, a1111_lists.router):
         app.include_router(each)
     app.include_router(openai_door.router, prefix="/v1")
     app.include_router(openai_door.router, include_in_schema=False)

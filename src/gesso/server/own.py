@@ -143,12 +143,12 @@ async def events(found: Seen, http: HttpRequest) -> AsyncGenerator[ServerSentEve
 
 @router.get("/jobs/{job}/preview", response_class=FileResponse)
 async def preview(found: Seen, http: HttpRequest) -> Response:
-    """How the job's unfinished picture stands, as a small JPEG."""
+    """How the job's unfinished picture stands, as a small JPEG; 204 where there is none now."""
     places = services(http).settings.places
     try:
         packed = await asyncio.to_thread(places.preview(found.id).read_bytes)
     except FileNotFoundError:
-        raise Refused(404, "a preview must be there, however: there is none now", "no_preview") from None
+        return Response(status_code=204)
     return Response(packed, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
 

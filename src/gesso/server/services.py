@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -122,16 +123,22 @@ class Services:
 
     def preference(self, owner: str, name: str) -> object:
         """What an owner set for himself; None if nothing."""
-        query = select(PREFERENCES.c.value).where(PREFERENCES.c.owner == owner, PREFERENCES.c.name == name)
-        with self.table.engine.connect() as connection:
-            return connection.execute(query).scalar_one_or_none()
+        return self.preferences(owner, name).get(name)
 
-    def prefer(self, owner: str, name: str, value: object) -> None:
-        """Set something for an owner alone."""
+    def preferences(self, owner: str, begin: str) -> dict[str, object]:
+        """All that an owner set for himself under names that begin so."""
+        query = select(PREFERENCES.c.name, PREFERENCES.c.value).where(
+            PREFERENCES.c.owner == owner, PREFERENCES.c.name.startswith(begin, autoescape=True)
+        )
+        with self.table.engine.connect() as connection:
+            return {row.name: row.value for row in connection.execute(query)}
+
+    def prefer(self, owner: str, name: str, value: object, *, instead_of: Iterable[str] = ()) -> None:
+        """Set something for an owner alone; what stood under other names goes."""
         row = {"owner": owner, "name": name, "value": value}
-        old = delete(PREFERENCES).where(PREFERENCES.c.owner == owner, PREFERENCES.c.name == name)
+        gone = PREFERENCES.c.name.in_([name, *instead_of])
         with self.table.engine.execution_options(writing=True).begin() as connection:
-            connection.execute(old)
+            connection.execute(delete(PREFERENCES).where(PREFERENCES.c.owner == owner, gone))
             connection.execute(insert(PREFERENCES).values(row))
 
 

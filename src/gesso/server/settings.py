@@ -42,6 +42,7 @@ class Settings:
         model: the checkpoint that is meant where none is named; empty for the built-in one.
         aliases: other names of checkpoints, such as dall-e-3.
         origins: other web sites whose pages may ask.
+        runs: the folder in which training runs are looked for, beside the library.
     """
 
     places: Places
@@ -52,6 +53,7 @@ class Settings:
     model: str = BUILTIN
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     origins: tuple[str, ...] = ()
+    runs: Path = Path("runs")
     limits: Limits = field(default_factory=Limits)
     keeping: Keeping = field(default_factory=Keeping)
 

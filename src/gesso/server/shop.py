@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,11 +13,13 @@ from fastapi import Request as HttpRequest
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from gesso.annotators.table import ANNOTATORS
 from gesso.checkpoint.file import Checkpoint
 from gesso.families.identify import identify
 from gesso.families.report import Report, report
+from gesso.generation.hires_text import heard
 from gesso.generation.infotext import SAMPLER_TITLES, SCHEDULE_TITLES, parse
-from gesso.generation.library import names
+from gesso.generation.library import files, names
 from gesso.generation.pictures import Texts, read_texts
 from gesso.server.access import Painter
 from gesso.server.catalogue import Entry
@@ -28,6 +31,10 @@ __all__ = ["pictures", "router"]
 
 router = APIRouter(prefix="/api", tags=["gesso"])
 pictures = APIRouter(tags=["gesso"])
+
+
+ENDS = {".safetensors", ".pt", ".pth", ".ckpt", ".bin"}
+"""How files of weights end."""
 
 
 class Upload(BaseModel):
@@ -46,7 +53,13 @@ class Library(BaseModel):
     samplers: list[str]
     schedules: list[str]
     loras: list[str]
+    """Files of LoRAs and hypernetworks."""
+    controls: list[str]
+    """Files of control models."""
+    annotators: list[str]
+    """What can be made of a picture before a control model is shown it."""
     embeddings: list[str]
+    """New words, as prompts say them."""
     files: list[str]
     """All files of weights, by their names in the library."""
 
@@ -102,18 +115,26 @@ async def inspect(
 async def library(http: HttpRequest, caller: Painter) -> Library:
     """What prompts and requests may name."""
     del caller
-    places = services(http).settings.places
+    of = services(http)
+    places = of.settings.places
+    roots = (places.library, places.roots["builtin"])
+
+    def named(found: Iterable[Path]) -> list[str]:
+        return sorted(places.named(each).as_posix() for each in found)
 
     def look() -> Library:
-        ends = {".safetensors", ".pt", ".pth", ".ckpt", ".bin"}
-        roots = (places.library, places.roots["builtin"])
-        files = (each for root in roots for each in root.rglob("*") if each.suffix in ends and each.is_file())
+        models = {each.name for each in of.catalogue.entries()}
+        adapters = (each for root in roots for kind in ("lora", "hypernet") for each in files(root, kind))
         return Library(
             samplers=list(SAMPLER_TITLES),
             schedules=list(SCHEDULE_TITLES),
-            loras=list(names(places.library, "lora")),
+            loras=[each for each in named(adapters) if each not in models],
+            controls=named(each for root in roots for each in files(root, "control")),
+            annotators=list(ANNOTATORS),
             embeddings=list(names(places.library, "embedding")),
-            files=sorted(places.named(each).as_posix() for each in files),
+            files=named(
+                each for root in roots for each in root.rglob("*") if each.suffix in ENDS and each.is_file()
+            ),
         )
 
     return await asyncio.to_thread(look)
@@ -135,10 +156,18 @@ async def upload(
 
 
 @router.post("/recall")
-async def recall(caller: Painter, packed: Annotated[bytes, Body(media_type="image/png")]) -> Recalled:
+async def recall(
+    http: HttpRequest, caller: Painter, packed: Annotated[bytes, Body(media_type="image/png")]
+) -> Recalled:
     """What would paint a picture again, from what the picture file in the body carries."""
     del caller
-    return await asyncio.to_thread(_recalled, packed)
+    sent = services(http).sent
+
+    def read() -> Recalled:
+        sent.opened(packed)
+        return _recalled(packed)
+
+    return await asyncio.to_thread(read)
 
 
 @router.post("/lint")
@@ -188,6 +217,8 @@ def _of_others(texts: Texts) -> Recalled:
         name: getattr(info, name)
         for name in ("prompt", "negative", "steps", "sampler", "schedule", "cfg", "seed", "size", "clip_skip")
     }
-    return Recalled(
-        model=info.model or "", request={key: each for key, each in told.items() if each is not None}
-    )
+    request = {key: each for key, each in told.items() if each is not None}
+    hires = heard(info)
+    if hires is not None:
+        request["then"] = [hires.model_dump(mode="json", exclude_defaults=True)]
+    return Recalled(model=info.model or "", request=request)

@@ -9,15 +9,13 @@ from PIL import Image
 
 from gesso.training.html import page, picture
 from gesso.training.job import Job
+from gesso.training.record import Line, smoothed
 
 __all__ = ["curve", "report"]
 
 WIDTH, HEIGHT, EDGE = 900, 260, 46
-POINTS = 400
 SIDE = 192
 COLOURS = ("#3b6fb5", "#c0562f", "#2f8f57", "#8b52a8", "#9a7d1e", "#4d4d4d", "#b53b7e", "#1e8f9a")
-
-Line = Sequence[tuple[float, float]]
 
 
 def report(job: Job) -> str:
@@ -34,13 +32,6 @@ def report(job: Job) -> str:
     parts += ["<h2>Previews</h2>", *_previews(job), "<h2>Recipe</h2>"]
     recipe = json.dumps(job.recipe.model_dump(mode="json"), indent=2, ensure_ascii=False)
     return page(job.recipe.title, "\n".join([*parts, f"<pre>{html.escape(recipe)}</pre>"]))
-
-
-def smoothed(line: Line) -> Line:
-    """Means of neighbours, where there are more points than can be seen."""
-    width = max(1, len(line) // POINTS)
-    groups = [line[i : i + width] for i in range(0, len(line), width)]
-    return [(each[-1][0], sum(y for _, y in each) / len(each)) for each in groups]
 
 
 def curve(lines: Mapping[str, Line]) -> str:

@@ -20,4 +20,8 @@ export const get = async (path) => (await ask("GET", path)).json();
 export const post = async (path, body) => (await ask("POST", path, body)).json();
 export const remove = async (path) => (await ask("DELETE", path)).json();
 export const send = async (path, file) => (await ask("POST", path, file, "image/png")).json();
-export const picture = async (path) => URL.createObjectURL(await (await ask("GET", path)).blob());
+// Null where there is none now.
+export async function picture(path) {
+  const answer = await ask("GET", path);
+  return answer.status === 204 ? null : URL.createObjectURL(await answer.blob());
+}

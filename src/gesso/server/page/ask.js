@@ -1,10 +1,12 @@
 // The form: a request to and from its fields.
 import { get, post, send } from "./api.js";
+import { $ } from "./dom.js";
+import { SIDES } from "./canvas.js";
+import { Controls, Loras } from "./panels.js";
 import { word } from "./words.js";
-const $ = (id) => document.getElementById(id);
-const SIDES = ["left", "up", "right", "down"];
 let base = {};
 let models = [];
+const loras = new Loras(), controls = new Controls();
 export async function furnish() {
   const [found, library] = await Promise.all([get("api/models"), get("api/library")]);
   models = found;
@@ -13,7 +15,11 @@ export async function furnish() {
   if (models.some((each) => each.name === chosen)) $("model").value = chosen;
   for (const [id, names] of [["sampler", library.samplers], ["schedule", library.schedules]])
     $(id).replaceChildren(new Option(word("own"), ""), ...names.map((name) => new Option(name, name)));
-  $("weights").replaceChildren(...library.files.map((name) => new Option(name)));
+  loras.files = library.loras; controls.files = library.controls; controls.annotators = library.annotators;
+  const titles = models.map((each) => each.title).join(","), names = library.samplers.slice(0, 3).join(",");
+  const axes = ["steps=10,20,30", "cfg=1-9[3]", "seed=1-4", `model=${titles}`, `sampler=${names}`, "source.strength=0.25,0.5,0.75", "loras.0.weight=0-1[5]", "matrix"];
+  $("axes").replaceChildren(...axes.map((axis) => new Option(axis)));
+  $("shown-model").replaceChildren(new Option(word("another"), ""), ...models.map((each) => new Option(word("byModel", { model: each.title }), each.title)));
   suit();
 }
 // What the chosen model paints best, and sizes about as large.
@@ -43,8 +49,10 @@ export function show(model, request) {
     if (![...$("size").options].some((each) => each.value === size)) $("size").append(new Option(size, size));
     $("size").value = size;
   }
-  $("loras").value = (request.loras ?? []).filter((each) => !each.named).map((each) => `${each.file}:${each.weight}`).join(", ");
+  loras.clear((request.loras ?? []).filter((each) => !each.named));
+  controls.clear(request.controls);
 }
+export const titled = (model) => models.find((each) => each.name === model)?.title ?? model;
 export function clear() { show("", {}); $("count").value = 1; base = {}; }
 const number = (id) => ($(id).value === "" ? null : Number($(id).value));
 export async function asked(editor) {
@@ -52,7 +60,8 @@ export async function asked(editor) {
   for (const id of ["seed", "steps", "cfg"]) request[id] = number(id);
   for (const id of ["sampler", "schedule"]) request[id] = $(id).value || null;
   if (base.sampler !== request.sampler) delete request.sampler_options;
-  request.loras = $("loras").value.split(",").map((each) => each.trim()).filter(Boolean);
+  request.loras = loras.uses();
+  request.controls = await controls.uses();
   request.source = editor.image ? await source(editor) : null;
   if (request.source?.mask || request.source?.extend) request.size = null;
   return { model: $("model").value, request };
