@@ -4,8 +4,16 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 SOURCES = TESTS.parent / "src" / "gesso"
-WHOLE = {"test_mirror.py", "test_gesso.py", "test_builtin.py", "test_rules.py", "test_web_page.py"}
-"""Tests of no single file: this one, the package's front, its checkpoint, the rules, the page."""
+WHOLE = {
+    "test_mirror.py",
+    "test_gesso.py",
+    "test_builtin.py",
+    "test_rules.py",
+    "test_web_page.py",
+    "test_security.py",
+    "test_document.py",
+}
+"""Tests of no single file: this one, the package's front, its checkpoint, the rules, the page, all doors."""
 
 
 def test_every_file_has_its_tests_and_every_test_its_file() -> None:

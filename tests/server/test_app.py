@@ -1,9 +1,12 @@
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from fastapi.testclient import TestClient
 
 from gesso.errors import RequestError
 from gesso.server.app import application
+from gesso.server.catalogue import Catalogue
 from gesso.server.keys import Keyring
 from gesso.server.services import Services
 from gesso.server.settings import Limits
@@ -30,6 +33,22 @@ def test_the_queue_is_bounded(tmp_path: Path) -> None:
     asked = [client.post("/api/jobs", json={"request": {"steps": 2}}) for _ in range(2)]
     assert [each.status_code for each in asked] == [202, 429]
     assert asked[1].headers["retry-after"]
+
+
+def test_a_fault_is_told_in_the_doors_form_and_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Catalogue) -> NoReturn:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(Catalogue, "entries", broken)
+    app = application(settings_in(tmp_path), crew=False)
+    client = TestClient(app, base_url="http://127.0.0.1:7860", raise_server_exceptions=False)
+    for path in ("/api/models", "/v1/models", "/sdapi/v1/sd-models"):
+        answer = client.get(path)
+        assert answer.status_code == 500
+        assert "error" in answer.json()
+        assert "secret" not in answer.text
 
 
 def test_health_is_told_to_everyone(tmp_path: Path) -> None:

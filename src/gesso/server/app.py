@@ -140,7 +140,12 @@ def _refuse(app: FastAPI, of: Services) -> None:
     async def usual(http: HttpRequest, error: HTTPException) -> Response:
         return await told(http, Refused(error.status_code, str(error.detail), "http"))
 
-    del ours, gessos, malformed, contradictory, usual
+    @app.exception_handler(Exception)
+    async def unforeseen(http: HttpRequest, error: Exception) -> Response:
+        del error  # it is logged, and may say what is nobody's business
+        return await told(http, Refused(500, "an answer must be there, however: the server failed", "error"))
+
+    del ours, gessos, malformed, contradictory, usual, unforeseen
 
 
 async def _tidy(of: Services) -> None:
