@@ -122,7 +122,7 @@ def test_reports_cover_every_step_once(tmp_path: Path) -> None:
 def test_a_rate_of_their_own_for_text_encoders() -> None:
     network = nn.ModuleDict({"text": nn.Linear(2, 2), "text_2": nn.Linear(2, 2), "unet": nn.Linear(2, 2)})
     run = Run(network, SETTINGS.model_copy(update={"text_rate": 1e-3}))
-    rates = {group["lr"]: len(group["params"]) for group in run.optimizer.param_groups}
+    rates = {group["lr"]: len(group["params"]) for group in run.stepping.groups}
     assert rates == {0.01: 2, 1e-3: 4}
 
 
@@ -131,7 +131,7 @@ def test_a_resumed_run_takes_its_rate_from_the_settings(tmp_path: Path) -> None:
     run.save(states)
     other = fresh(SETTINGS.model_copy(update={"rate": 0.5}))
     other.resume(states)
-    assert other.optimizer.param_groups[0]["highest"] == 0.5
+    assert next(iter(other.stepping.groups))["highest"] == 0.5
 
 
 def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ def test_every_number_is_counted_as_often_as_it_is_held(files: dict[str, Path], 
     whole = sum(each.nbytes for network in model.networks.values() for each in network.parameters())
     full = needs(ready(model, tmp_path, subject={"kind": "full"}, run={"average": 0.0}))
     assert (full.weights, full.gradients, full.optimizer, full.average) == (whole, unet, 2 * unet, 0)
+    fused = ready(model, tmp_path, subject={"kind": "full"}, run={"average": 0.0, "fused_backward": True})
+    assert needs(fused).more == 2 * unet
     each = ready(model, tmp_path, run={"optimizer": "sgd", "average": 0.9})
     own = sum(weight.nbytes for weight in each.subject.module.parameters())
     found = needs(each)
@@ -50,9 +52,13 @@ def test_what_cannot_fit_is_refused_with_the_least_that_helps(
             check(each)
         return error.value.hint
 
-    assert refused(3.5) == "fits with run.average = 0"
-    assert "adafactor" in refused(1.5)
-    assert refused(0.5) == "fits with subject.kind = lora"
-    assert "rank" in refused(0.0, ready(model, tmp_path))
+    assert refused(3.5) == "fits with run.fused_backward = true"
+    assert refused(2.5) == "fits with run.average = 0 and run.fused_backward = true"
+    assert refused(1.5) == "fits with run.average = 0 and run.optimizer = adafactor"
+    assert refused(0.5).endswith("run.fused_backward = true and run.optimizer = adafactor")
+    several = ready(model, tmp_path, subject={"kind": "full"}, run={"average": 0.9, "accumulate": 2})
+    assert refused(3.5, several) == "fits with run.average = 0"
+    assert refused(0.5, several) == "fits with subject.kind = lora"
+    assert "rank" in refused(0.0, ready(model, tmp_path, run={"accumulate": 2}))
     monkeypatch.setattr(module, "available", lambda _: None)
     assert check(full).gradients == unet

@@ -22,14 +22,16 @@ class Average:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.weights = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+        self.weights = {
+            name: weight.detach().to(torch.float32, copy=True) for name, weight in network.named_parameters()
+        }
 
     def update(self, network: nn.Module, step: int) -> None:
         """Take in the weights after a step, counted from 0."""
         kept = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
             for name, weight in network.named_parameters():
-                self.weights[name].lerp_(weight, 1 - kept)
+                self.weights[name].lerp_(weight.float(), 1 - kept)
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Continue from saved averages."""

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from gesso.errors import BrokenFile, NotFinite
 from gesso.training.averaging import Average
-from gesso.training.optimizers import optimizer, ready
 from gesso.training.ranks import ALONE, Ranks
 from gesso.training.settings import TrainingSettings
 from gesso.training.states import States
+from gesso.training.stepping import Now, Stepping, stepping
 
 __all__ = ["Loss", "Progress", "Run", "Saved", "Turn", "share_of_rate", "stop_on_signals", "train"]
 
@@ -82,12 +82,12 @@ class Run:
     step: int = 0
     ranks: Ranks = ALONE
     average: Average | None = field(init=False)
-    optimizer: torch.optim.Optimizer = field(init=False)
+    stepping: Stepping = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.average = Average(self.network, settings.average) if settings.average else None
-        self.optimizer = optimizer(_groups(self.network, settings), settings)
+        self.stepping = stepping(self.network, settings, self.ranks)
 
     @property
     def weights(self) -> Mapping[str, Tensor]:
@@ -104,7 +104,7 @@ class Run:
             "step": self.step,
             "network": self.network.state_dict(),
             "average": {} if self.average is None else self.average.weights,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.stepping.state(),
         }
         states.save(self.step, state)
 
@@ -121,26 +121,14 @@ class Run:
             self.network.load_state_dict(state["network"], strict=True)
             if self.average is not None:
                 self.average.load(state["average"])
-            rates = [group["highest"] for group in self.optimizer.param_groups]
-            self.optimizer.load_state_dict(state["optimizer"])
+            self.stepping.load(state["optimizer"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise BrokenFile(
                 f"a saved state must be of the same run, however: {states.paths()[-1]} is of another",
                 hint=str(error).splitlines()[0],
             ) from error
-        # rates are the settings', which may have changed
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["highest"] = rate
         self.step = state["step"]
         return True
-
-
-def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
-    """Parameters by their rates."""
-    texts = [w for name, w in network.named_parameters() if name.startswith("text")]
-    others = [w for name, w in network.named_parameters() if not name.startswith("text")]
-    rates = ((others, settings.rate), (texts, settings.text_rate or settings.rate))
-    return [{"params": weights, "lr": rate, "highest": rate} for weights, rate in rates if weights]
 
 
 def share_of_rate(settings: TrainingSettings, step: int) -> float:
@@ -207,25 +195,23 @@ def _step(run: Run, loss: Loss) -> Tensor:
     """One optimizer step; its mean loss."""
     settings = run.settings
     parts: list[Tensor] = []
-    ready(run.optimizer, training=True)
-    for i in range(settings.accumulate):
-        part = loss(_turn(settings.seed, run.step * settings.accumulate + i)) / settings.accumulate
-        part.backward()
-        parts.append(part.detach())
+    with run.stepping.moving(Now(run.step, share_of_rate(settings, run.step))):
+        for i in range(settings.accumulate):
+            part = loss(_turn(settings.seed, run.step * settings.accumulate + i)) / settings.accumulate
+            parts.append(part.detach())
+            _finite(part, run.step)
+            part.backward()
     total = torch.stack(parts).sum()
-    run.ranks.average([total, *(w.grad for w in run.network.parameters() if w.grad is not None)])
-    if not torch.isfinite(total):
-        raise NotFinite(f"the loss must be finite, however: it is {float(total)} in step {run.step}")
-    nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip)
-    for group in run.optimizer.param_groups:
-        group["lr"] = group["highest"] * share_of_rate(settings, run.step)
-    run.optimizer.step()
-    run.optimizer.zero_grad()
-    ready(run.optimizer, training=False)
+    run.ranks.average([total])
     if run.average is not None:
         run.average.update(run.network, run.step)
     run.step += 1
     return total
+
+
+def _finite(loss: Tensor, step: int) -> None:
+    if not torch.isfinite(loss):
+        raise NotFinite(f"the loss must be finite, however: it is {float(loss.detach())} in step {step}")
 
 
 def _turn(seed: int, batch: int) -> Turn:

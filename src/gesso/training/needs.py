@@ -7,6 +7,7 @@ from torch import nn
 from gesso.errors import OutOfMemory
 from gesso.runtime.memory import available, readable
 from gesso.training.recipe import Training
+from gesso.training.settings import TENSORWISE
 from gesso.training.setup import Ready
 
 __all__ = ["Needs", "check", "needs"]
@@ -54,7 +55,7 @@ def needs(ready: Ready) -> Needs:
     settings = ready.setup.recipe.run
     return Needs(
         weights=sum(each.nbytes for each in weights.values()),
-        gradients=trained,
+        gradients=0 if settings.fused_backward else trained,
         optimizer=int(trained * STATES.get(settings.optimizer, CAUTIOUS)),
         average=trained if settings.average else 0,
     )
@@ -78,11 +79,19 @@ def check(ready: Ready) -> Needs:
 
 def _switches(found: Needs, free: int, recipe: Training) -> str:
     """What would make it fit, the least first."""
+    fused = replace(found, gradients=0)
     lean = replace(found, average=0)
     ways = {
+        "run.fused_backward = true": fused,
         "run.average = 0": lean,
+        "run.average = 0 and run.fused_backward = true": replace(fused, average=0),
         "run.average = 0 and run.optimizer = adafactor": replace(lean, optimizer=0),
+        "run.average = 0, run.fused_backward = true and run.optimizer = adafactor": replace(
+            fused, average=0, optimizer=0
+        ),
     }
+    if recipe.run.accumulate > 1 or recipe.run.optimizer not in TENSORWISE:
+        ways = {way: each for way, each in ways.items() if "fused_backward" not in way}
     fitting = [way for way, needed in ways.items() if needed.more <= free]
     if recipe.subject.kind == "full":
         fitting.append("subject.kind = lora")

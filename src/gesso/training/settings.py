@@ -1,8 +1,14 @@
 """What decides a training run, as plain data."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["TrainingSettings"]
+
+
+TENSORWISE = frozenset({"adamw", "sgd", "adafactor", "lion"})
+"""Optimizers that move a tensor by its own gradient and nothing else."""
 
 
 class TrainingSettings(BaseModel):
@@ -35,6 +41,11 @@ class TrainingSettings(BaseModel):
     """Further options of the optimizer, by its own names."""
     clip: float = Field(default=1.0, gt=0)
     """Longest gradient; longer ones are shortened to it."""
+    fused_backward: bool = False
+    """Each tensor moves as soon as its gradient is there, so that gradients take no memory; `clip` is then
+    the longest gradient of a single tensor."""
+    weights: Literal["float32", "bfloat16"] = "float32"
+    """What networks that are trained whole are kept in; bfloat16, rounded by chance, takes half."""
     average: float = Field(default=0.999, ge=0, lt=1)
     """How much of the averaged weights is kept each step; 0 averages nothing."""
     seed: int = 0
@@ -45,3 +56,19 @@ class TrainingSettings(BaseModel):
     """So many saved states are kept, the newest."""
     report_every: int = Field(default=50, gt=0)
     """Steps between reports."""
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.fused_backward and self.accumulate > 1:
+            raise ValueError(
+                "fused_backward must come with accumulate = 1, since each gradient is used at once, "
+                f"however: {self.accumulate}"
+            )
+        if self.fused_backward and self.optimizer not in TENSORWISE:
+            raise ValueError(
+                f"fused_backward must come with an optimizer that moves each tensor by itself "
+                f"({', '.join(sorted(TENSORWISE))}), however: {self.optimizer}"
+            )
+        if self.weights != "float32" and not self.fused_backward:
+            raise ValueError(f"weights = {self.weights} must come with fused_backward, however: it is off")
+        return self

@@ -98,7 +98,7 @@ def opened(recipe: Training) -> Setup:
     narrow = choose_dtype(recipe.dtype, device)
     narrow = torch.bfloat16 if narrow is torch.float16 else narrow
     # what is trained whole is loaded whole: narrower weights could not take in small steps
-    kept = torch.float32 if recipe.subject.kind in WHOLE else narrow
+    kept = getattr(torch, recipe.run.weights) if recipe.subject.kind in WHOLE else narrow
     model = load(recipe.model, device=str(device), dtype=_name(kept))
     full = recipe.model_copy(
         update={
@@ -129,6 +129,11 @@ def _mixed(recipe: Training, model: Model) -> torch.dtype | None:
 def _check(recipe: Training, model: Model) -> None:
     """Refuse what cannot work together, before anything runs."""
     facts = model.identity.facts
+    if recipe.run.weights != "float32" and recipe.subject.kind not in WHOLE:
+        raise RequestError(
+            f"run.weights must be float32 where little is trained, however: {recipe.run.weights} with "
+            f"{recipe.subject.kind}"
+        )
     own, asked = facts.prediction.value, recipe.objective.prediction
     if not isinstance(model.denoiser.levels, TrainedLevels) or asked not in PREDICTIONS:
         raise Unsupported(

@@ -71,11 +71,11 @@ def _times(recipe: Training, band: int) -> TimeRules:
 
 @contextmanager
 def standing_in(module: nn.Module, weights: Mapping[str, Tensor]) -> Generator[None]:
-    """Other values in a module's parameters while the block runs; nothing is copied."""
+    """Other values in a module's parameters while the block runs; nothing of the same type is copied."""
     before = {name: each.data for name, each in module.named_parameters()}
     try:
         for name, each in module.named_parameters():
-            each.data = weights[name]
+            each.data = weights[name].to(each.dtype)
         yield
     finally:
         for name, each in module.named_parameters():

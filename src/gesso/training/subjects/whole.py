@@ -24,7 +24,7 @@ DOT = "/"
 
 
 class Whole:
-    """Networks of a model in training, in float32.
+    """Networks of a model in training, in the type that the model is loaded in.
 
     Args:
         model: its other networks stay as they are.
@@ -39,7 +39,7 @@ class Whole:
         self.module = nn.ModuleDict()
         for name in parts:
             part, _, inner = name.partition(".")
-            network = model.networks[part].get_submodule(inner).float()
+            network = model.networks[part].get_submodule(inner)
             if generator is not None:
                 initialise(network, generator)
             self.module[name.replace(".", DOT)] = network
