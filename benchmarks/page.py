@@ -4,11 +4,13 @@ python -m benchmarks.page --out docs/pictures        (needs playwright, and Chro
 """
 
 import argparse
+import io
 import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.serving import House
@@ -35,16 +37,20 @@ def toured(page: Page, out: Path) -> None:
     page.wait_for_selector("#lints li")
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("#queue img", timeout=120_000)
-    page.screenshot(path=out / "page.png")
+    kept(page.screenshot(), out / "page.png")
     page.click("#gallery button >> nth=0")
     page.wait_for_selector("#shown[open]")
-    page.wait_for_load_state("networkidle")
-    page.screenshot(path=out / "page-picture.png")
     page.click("#shown-edit")
     page.wait_for_selector("#canvas:visible")
     dragged(page, 0.6)
-    page.locator("#source").screenshot(path=out / "page-edit.png")
+    kept(page.locator("#source").screenshot(), out / "page-edit.png")
     page.click("#unsource")
+
+
+def kept(packed: bytes, path: Path) -> None:
+    """Keep a screenshot, small enough for a repository."""
+    with Image.open(io.BytesIO(packed)) as image:
+        image.convert("RGB").quantize(128).save(path, optimize=True)
 
 
 def dragged(page: Page, share: float) -> None:
@@ -72,7 +78,7 @@ def compared(page: Page, out: Path) -> None:
     page.click("#grid")
     page.locator("#sheets img").nth(5).wait_for(timeout=240_000)
     page.wait_for_load_state("networkidle")
-    page.locator("#sheet").screenshot(path=out / "page-grid.png")
+    kept(page.locator("#sheet").screenshot(), out / "page-grid.png")
     page.click("#sheet-close")
     page.click("#lora-panel summary")
     page.click("#lora-add")
@@ -82,7 +88,7 @@ def compared(page: Page, out: Path) -> None:
     page.locator("#sheet-compare:visible").click(timeout=240_000)
     page.locator("#compare[open]").wait_for()
     page.wait_for_load_state("networkidle")
-    page.locator("#compare").screenshot(path=out / "page-compare.png")
+    kept(page.locator("#compare").screenshot(), out / "page-compare.png")
     page.click("#compare-close")
 
 
@@ -107,7 +113,7 @@ def main() -> None:
         phone = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
         phone.goto(house.url)
         phone.wait_for_selector("#gallery img")
-        phone.screenshot(path=out / "page-phone.png")
+        kept(phone.screenshot(), out / "page-phone.png")
         browser.close()
     print("\n".join(said) or "the console said nothing")
 

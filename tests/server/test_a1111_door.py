@@ -1,11 +1,14 @@
 """The field's client of the web UI's interface, unmodified, against our door."""
 
+import base64
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
 import pytest
 import webuiapi
@@ -14,7 +17,7 @@ from PIL import Image
 from gesso.server.keys import Keyring
 from gesso.server.services import Services
 from gesso.workers.table import JobTable, Listing
-from tests.server.serving import Server, client_of, serving, settings_in
+from tests.server.serving import Server, client_of, picture, serving, settings_in
 from tests.workers.fakes import FakePainter
 
 SIZE = {"width": 64, "height": 64}
@@ -100,6 +103,42 @@ def test_a_chosen_model_is_the_choosers_alone(served: Server, tmp_path: Path) ->
     assert doors.post("/sdapi/v1/options", json=skip, headers=keys["ann"]).status_code == 200
     found = {name: doors.get("/sdapi/v1/options", headers=key).json() for name, key in keys.items()}
     assert [found[name]["CLIP_stop_at_last_layers"] for name in ("ann", "bob")] == [2, 1]
+
+
+RECORDED: dict[str, dict[str, Any]] = {
+    "Open WebUI": {"prompt": "a hat", "batch_size": 1, "width": 64, "height": 64, "steps": 2},
+    "SillyTavern": {
+        "url": "http://127.0.0.1:7860", "auth": "", "prompt": "a hat", "negative_prompt": "fog",
+        "sampler_name": "DPM++ 2M", "scheduler": "Karras", "steps": 2, "cfg_scale": 7, "width": 64,
+        "height": 64,
+        "restore_faces": False, "enable_hr": True, "hr_upscaler": "Latent", "hr_scale": 2,
+        "hr_additional_modules": [], "denoising_strength": 0.5, "hr_second_pass_steps": 0, "seed": -1,
+        "override_settings": {"CLIP_stop_at_last_layers": 1, "sd_vae": ""},
+        "override_settings_restore_afterwards": True, "clip_skip": 1, "save_images": True,
+        "send_images": True, "do_not_save_grid": False, "do_not_save_samples": False,
+    },
+}  # fmt: skip
+"""Bodies as these programs' published code writes them; their users choose the sizes."""
+
+
+@pytest.mark.parametrize(("name", "side"), [("Open WebUI", 64), ("SillyTavern", 128)])
+def test_bodies_of_other_clients_give_pictures(served: Server, name: str, side: int) -> None:
+    basic = {"authorization": "Basic"}
+    body = {**RECORDED[name], "override_settings": {"sd_model_checkpoint": "tiny"}}
+    answer = httpx.post(f"{served.url}/sdapi/v1/txt2img", json=body, headers=basic, timeout=100)
+    assert answer.status_code == 200
+    (text,) = answer.json()["images"]
+    assert picture(base64.b64decode(text)).size == (side, side)
+    for path in (
+        "options",
+        "upscalers",
+        "latent-upscale-modes",
+        "sd-vae",
+        "samplers",
+        "schedulers",
+        "sd-models",
+    ):
+        assert httpx.get(f"{served.url}/sdapi/v1/{path}", headers=basic, timeout=100).status_code == 200
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -34,7 +34,11 @@ def pictures(answer: openai.types.ImagesResponse) -> list[Image.Image]:
     return [picture(base64.b64decode(each.b64_json or "")) for each in answer.data]
 
 
-@pytest.mark.parametrize("size", ["256x256", "1024x1024", "1792x1024"])
+SIZES = ("256x256", "512x512", "1024x1024", "1792x1024", "1024x1792", "1536x1024", "1024x1536", "3840x2160")
+"""All that its models ever had, and the largest of the newest."""
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_pictures_have_the_size_that_was_asked_for(client: openai.OpenAI, size: Any) -> None:
     answer = client.images.generate(
         model="dall-e-2", prompt="a red hat", size=size, response_format="b64_json", extra_body=QUICK
@@ -138,6 +142,10 @@ RECORDED: dict[str, tuple[str, dict[str, Any]]] = {
         "/v1/images/generations",
         {"model": "dall-e-2", "prompt": "a hat", "n": 1, "size": "512x512", "response_format": "b64_json"},
     ),
+    "Open WebUI, gpt-image": (
+        "/images/generations?api-version=2024-10-21",
+        {"model": "gpt-image-1", "prompt": "a hat", "n": 1, "size": "auto"},
+    ),
     "LibreChat": (
         "/v1/images/generations",
         {"model": "dall-e-3", "quality": "standard", "style": "vivid", "size": "1024x1024",
@@ -178,6 +186,21 @@ def test_bodies_of_other_clients_give_pictures(served: Server, client: str) -> N
     )
     width = body["size"].partition("x")[0]
     assert picture(found).width == (64 if width == "auto" else int(width))
+
+
+@pytest.mark.parametrize("name", ["image", "image[]"])
+def test_edits_come_as_forms_of_text(served: Server, name: str) -> None:
+    """As Open WebUI and LibreChat send them: every field is text, the picture under either name."""
+    said = {"model": "gpt-image-1", "prompt": "a hat", "n": "1", "size": "64x64", "quality": "auto"}
+    answer = httpx.post(
+        f"{served.url}/v1/images/edits",
+        data=said,
+        files=[(name, ("image.png", png(), "image/png"))],
+        headers={"authorization": "Bearer x"},
+        timeout=100,
+    )
+    assert answer.status_code == 200
+    assert picture(base64.b64decode(answer.json()["data"][0]["b64_json"])).size == (64, 64)
 
 
 class Failing(FakePainter):

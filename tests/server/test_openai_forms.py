@@ -18,6 +18,8 @@ from tests.server.serving import png
         ({"prompt": "x", "colour": "red"}, "unknown_parameter", "colour"),
         ({"prompt": "x", "size": "512"}, "invalid_value", "size"),
         ({"prompt": "x", "size": "99999x10"}, "invalid_value", "size"),
+        ({"prompt": "x", "size": "4097x16"}, "invalid_value", "size"),
+        ({"prompt": "x", "size": "16x15"}, "invalid_value", "size"),
         ({"prompt": "x", "n": 0}, "invalid_value", "n"),
         ({"prompt": "x", "n": 11}, "invalid_value", "n"),
         ({"prompt": "x", "n": "many"}, "invalid_value", "n"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from fastapi import Request as HttpRequest
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gesso.server.refusals import Refused
 from gesso.server.renditions import PictureFormat
@@ -17,7 +17,19 @@ from gesso.server.sent import from_base64
 
 __all__ = ["Edit", "Form", "Generation", "Received", "Variation", "received", "validated"]
 
-Dimensions = Annotated[str, Field(pattern=r"^(auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$")]
+SMALLEST, LARGEST = 16, 4096
+"""Sides of pictures that are handed out, in pixels."""
+
+
+def _sized(text: str) -> str:
+    if text != "auto" and not all(SMALLEST <= int(side) <= LARGEST for side in text.split("x")):
+        raise ValueError(f"each side must have {SMALLEST} to {LARGEST} pixels")
+    return text
+
+
+Dimensions = Annotated[
+    str, Field(pattern=r"^(auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$"), AfterValidator(_sized)
+]
 _Form = TypeVar("_Form", bound="Form")
 
 

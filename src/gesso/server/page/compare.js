@@ -22,13 +22,17 @@ export function show(left, right) {
   $("compare").showModal();
 }
 function* differences(left, right) {
-  const one = { model: left.model, ...left.request }, other = { model: right.model, ...right.request };
+  const one = flat({ model: left.model, ...left.request }), other = flat({ model: right.model, ...right.request });
   for (const key of Object.keys({ ...one, ...other })) {
-    const [a, b] = [one[key], other[key]].map((each) => JSON.stringify(each) ?? "");
-    if (a === b) continue;
+    if (one[key] === other[key]) continue;
     yield make("dt", { textContent: key });
-    yield make("dd", { textContent: `${a} | ${b}` });
+    yield make("dd", { textContent: `${one[key] ?? ""} | ${other[key] ?? ""}` });
   }
+}
+// Fields by their dotted names, such as loras.0.weight.
+function flat(value, name = "") {
+  if (value === null || typeof value !== "object") return { [name]: String(value ?? "") };
+  return Object.assign({}, ...Object.entries(value).map(([key, each]) => flat(each, name ? `${name}.${key}` : key)));
 }
 const slide = () => { $("pair-right").style.clipPath = `inset(0 0 0 ${$("slider").value}%)`; };
 $("slider").addEventListener("input", slide);
