@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 
 from studies.emoji.backgrounds import BACKGROUNDS, WHITE
 from studies.emoji.objects import Sprites, things
+from studies.emoji.styles import PLAINLY, STYLES
 
 NUMBERS = ("", "a", "two", "three")
 SIZES = {"small": (0.34, 0.46), "": (0.64, 0.88), "big": (0.88, 0.98)}
@@ -25,11 +26,15 @@ class Scene:
         things: object numbers, one for every copy.
         background: number in BACKGROUNDS.
         size: of a single object, as said in the caption; empty for the usual size.
+        stacked: two objects lie one above the other instead of side by side.
+        style: number in STYLES.
     """
 
     things: tuple[int, ...]
     background: int = WHITE
     size: Literal["small", "", "big"] = ""
+    stacked: bool = False
+    style: int = PLAINLY
 
     @property
     def alike(self) -> bool:
@@ -40,14 +45,15 @@ class Scene:
     def unseen(self) -> bool:
         """One of the combinations that training never shows, to tell a model from a lookup.
 
-        About one in eleven pairs of object and background (white excepted), and for two in nine objects
-        either two or three copies.
+        About one in eleven pairs of object and background (white excepted), for two in nine objects
+        either two or three copies, and for each object one in nine of all styles but the usual one.
         """
         grounds = self.background != WHITE and any(
             (5 * thing + 3 * self.background) % 11 == 0 for thing in self.things
         )
         copies = self.alike and len(self.things) > 1 and (self.things[0] + len(self.things)) % 9 == 0
-        return grounds or copies
+        drawn = self.style != PLAINLY and any((thing + self.style) % 9 == 0 for thing in self.things)
+        return grounds or copies or drawn
 
 
 def draw(rng: np.random.Generator) -> Scene:
@@ -68,7 +74,7 @@ SIZES_OF_ONE: tuple[Literal["small", "", "big"], ...] = ("small", "", "big")
 
 def caption(scene: Scene, rng: np.random.Generator) -> str:
     """One of many ways to say what the scene shows; a background that is not white is always said."""
-    words = _subject(scene, rng)
+    words = STYLES[scene.style].said(_subject(scene, rng), rng)
     phrase = str(rng.choice(BACKGROUNDS[scene.background].phrases, p=_mostly_first(scene.background)))
     if scene.background == WHITE and rng.random() < 0.8:
         return words
@@ -84,7 +90,8 @@ def _mostly_first(background: int) -> list[float]:
 
 def _subject(scene: Scene, rng: np.random.Generator) -> str:
     if not scene.alike:
-        return " and ".join(f"{_article(name)} {name}" for name in (things()[i].name for i in scene.things))
+        names = (f"{_article(name)} {name}" for name in (things()[i].name for i in scene.things))
+        return _together(*names, stacked=scene.stacked, rng=rng)
     thing, several = things()[scene.things[0]], len(scene.things) > 1
     names = thing.words(several)
     name = names[int(len(names) > 1 and rng.random() < 0.25)]
@@ -92,6 +99,16 @@ def _subject(scene: Scene, rng: np.random.Generator) -> str:
         return f"{NUMBERS[len(scene.things)]} {name}"
     name = f"{scene.size} {name}".strip()
     return name if rng.random() < 0.25 else f"{_article(name)} {name}"
+
+
+def _together(first: str, second: str, *, stacked: bool, rng: np.random.Generator) -> str:
+    """Two objects and where they are; side by side usually goes without saying."""
+    over, under = f"{first} above {second}", f"{second} below {first}"
+    left, right = f"{first} to the left of {second}", f"{second} to the right of {first}"
+    ways, shares = (
+        ((over, under), (0.6, 0.4)) if stacked else ((f"{first} and {second}", left, right), (0.6, 0.2, 0.2))
+    )
+    return str(rng.choice(ways, p=shares))
 
 
 def _article(name: str) -> str:
@@ -106,11 +123,12 @@ def paint(
     count = len(scene.things)
     low, high = {1: SIZES[scene.size], 2: (0.40, 0.48), 3: (0.38, 0.45)}[count]
     longest = round(side * rng.uniform(low, high))
-    for thing, place in zip(scene.things, PLACES[count], strict=True):
+    for thing, middle in zip(scene.things, PLACES[count], strict=True):
+        place = (middle[1], middle[0]) if scene.stacked else middle
         sprite = sprites.at(thing, longest - int(rng.integers(0, 1 + side // 32)))
         _lay(canvas, sprite, _corner(sprite.shape, place, side, rng))
     # the scaling filter overshoots at sharp edges
-    return (canvas.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return STYLES[scene.style].redraw((canvas.clip(0, 1) * 255 + 0.5).astype(np.uint8))
 
 
 def _corner(

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -21,12 +22,14 @@ from gesso.networks.clip_text import ClipText
 from gesso.sampling.noise import SeededNoise
 from gesso.sampling.samplers import sampler
 from gesso.sampling.schedules import schedule
+from studies.emoji import richer
 from studies.emoji.backgrounds import BACKGROUNDS, WHITE
 from studies.emoji.data import tokens
 from studies.emoji.judge import Verdicts, judge, load
 from studies.emoji.objects import things
 from studies.emoji.plan import SIDE
 from studies.emoji.scenes import Scene, caption
+from studies.emoji.styles import STYLES
 
 BATCH = 50
 
@@ -52,6 +55,40 @@ def prompts(count: int, seed: int) -> list[Prompt]:
                 break
         asked.append(Prompt(caption(scene, rng), scene))
     return asked
+
+
+def pairs(count: int, seed: int) -> list[Prompt]:
+    """Prompts for two different objects, side by side and one above the other in turn, in the usual style."""
+    rng = np.random.default_rng(seed)
+    found = [
+        replace(richer.drawn(rng, several=True, styled=False), stacked=bool(i % 2)) for i in range(count)
+    ]
+    return [Prompt(caption(scene, rng), scene) for scene in found]
+
+
+def styled(count: int, seed: int) -> list[Prompt]:
+    """Prompts for one object in each of the styles in turn."""
+    rng = np.random.default_rng(seed)
+    found = [
+        replace(richer.drawn(rng, several=False, styled=False), style=i % len(STYLES)) for i in range(count)
+    ]
+    return [Prompt(caption(scene, rng), scene) for scene in found]
+
+
+def single(count: int, seed: int) -> list[Prompt]:
+    """Prompts for one object in the usual style."""
+    rng = np.random.default_rng(seed)
+    found = [richer.drawn(rng, several=False, styled=False) for _ in range(count)]
+    return [Prompt(caption(scene, rng), scene) for scene in found]
+
+
+KINDS: dict[str, Callable[[int, int], list[Prompt]]] = {
+    "mixed": prompts,
+    "single": single,
+    "pairs": pairs,
+    "styles": styled,
+}
+"""What is asked for; mixed is one object, two copies and three."""
 
 
 @torch.inference_mode()
@@ -100,11 +137,13 @@ def grid(pictures: Float[Tensor, "b 3 h w"], texts: list[str], columns: int, sca
 def summary(verdicts: Verdicts, asked: list[Prompt]) -> dict[str, float]:
     """Shares of right answers, over all prompts and over the never-seen combinations."""
     unseen = torch.tensor([prompt.scene.unseen for prompt in asked])
-    several = torch.tensor([len(prompt.scene.things) > 1 for prompt in asked])
     named = {name: getattr(verdicts, name) for name in Verdicts.__dataclass_fields__}
     found = {name: float(right.mean()) for name, right in named.items()}
     found |= {f"{name}, never seen": float(right[unseen].mean()) for name, right in named.items()}
-    found["count, two or three"] = float(verdicts.count[several].mean())
+    for number, style in enumerate(STYLES):
+        rows = torch.tensor([prompt.scene.style == number for prompt in asked])
+        if rows.any() and not rows.all():
+            found |= {f"{name}, {style.name}": float(named[name][rows].mean()) for name in ("thing", "style")}
     return {name: round(share, 3) for name, share in found.items()}
 
 
@@ -113,6 +152,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--folder", type=Path, default=Path("runs/emoji"))
     options.add_argument("--model", type=Path, default=Path("runs/emoji/emoji.safetensors"))
+    options.add_argument("--kind", choices=KINDS, default="mixed")
     options.add_argument("--count", type=int, default=300)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--set", nargs="*", default=[], help="defaults to try instead: cfg=2 steps=12")
@@ -125,10 +165,10 @@ def main() -> None:
     defaults = replace(
         model.identity.facts.defaults, **{key: kinds.get(key, str)(value) for key, value in changes.items()}
     )
-    wanted = prompts(asked.count, asked.seed)
+    wanted = KINDS[asked.kind](asked.count, asked.seed)
     pictures = painted(model, wanted, defaults, 1000 * asked.seed)
     found = summary(judge(load(asked.folder), pictures, [p.scene for p in wanted]), wanted)
-    report = json.dumps({"model": asked.model.name, **asdict(defaults), **found})
+    report = json.dumps({"model": asked.model.name, "kind": asked.kind, **asdict(defaults), **found})
     print(report)
     if asked.out:
         asked.out.write_text(report + "\n")

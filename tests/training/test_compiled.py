@@ -1,5 +1,8 @@
 """The compilable form of a network computes what the plain one does."""
 
+from collections.abc import Callable
+
+import pytest
 import torch
 from torch.nn import functional
 
@@ -8,7 +11,7 @@ from gesso.families.family import HeadRule
 from gesso.networks.autoencoder import Autoencoder
 from gesso.networks.initialise import initialise
 from gesso.networks.unet import UNet
-from gesso.training.compiled import compilable, twice
+from gesso.training.compiled import compilable, compiled, twice
 
 
 def test_every_pixel_becomes_four() -> None:
@@ -37,13 +40,32 @@ def test_an_autoencoder_and_its_gradients_stay_the_same() -> None:
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
 
 
-def test_a_unet_stays_the_same() -> None:
+@pytest.mark.parametrize("size", [(8, 8), (7, 5)])
+def test_a_unet_stays_the_same(size: tuple[int, int]) -> None:
     plan = UNetPlan(width=32, multipliers=(1, 1), blocks=1, depths=(0, 1), context=8)
     network = UNet(unet_shapes(plan), HeadRule(count=2))
     draws = torch.Generator().manual_seed(0)
     for weight in network.parameters():
         weight.data.normal_(0, 0.05, generator=draws)
-    x = torch.randn(1, 4, 8, 8, generator=draws)
+    x = torch.randn(1, 4, *size, generator=draws)
     t, context = torch.tensor([3.0]), torch.randn(1, 5, 8, generator=draws)
     plain = network(x, t, context)
     torch.testing.assert_close(compilable(network)(x, t, context), plain, rtol=1e-4, atol=1e-5)
+
+
+def test_a_compiled_call_has_the_gradients_of_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)  # a compiler takes too long for tests
+    plan = UNetPlan(width=32, multipliers=(1, 1), blocks=1, depths=(0, 1), context=8)
+    network = UNet(unet_shapes(plan), HeadRule(count=2))
+    draws = torch.Generator().manual_seed(0)
+    for weight in network.parameters():
+        weight.data.normal_(0, 0.05, generator=draws)
+    x, context = torch.randn(2, 4, 8, 8, generator=draws), torch.randn(2, 5, 8, generator=draws)
+
+    def grads(call: Callable[..., torch.Tensor]) -> list[torch.Tensor]:
+        answer = call(x, torch.tensor([3.0, 5.0]), context, None)
+        return list(torch.autograd.grad(answer.square().mean(), [*network.parameters()]))
+
+    plain = grads(network)
+    for one, other in zip(grads(compiled(network)), plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)

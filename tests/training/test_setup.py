@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from gesso.errors import RequestError
 from gesso.training.lesson import Painting
+from gesso.training.loop import Turn
 from gesso.training.setup import opened, saving
 from tests.models import save_model
 from tests.training import made
@@ -73,3 +74,33 @@ def test_where_nothing_is_left_to_learn_nothing_begins(files: dict[str, Path], t
     audit.entries.clear()
     with pytest.raises(RequestError, match="kept back"):
         setup.ready(audit)
+
+
+def test_a_compiled_run_loses_what_a_plain_one_does(
+    files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.album(tmp_path / "p", 1)
+    called: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch, "compile", lambda network, **_: called.append(network) or network)
+
+    def loss(folder: str, *, compiled: bool) -> torch.Tensor:
+        asked = made.recipe(
+            files["sd1"], tmp_path / "p", tmp_path / folder, subject={"kind": "full"}, compiled=compiled
+        )
+        setup = opened(asked)
+        *_, audit = setup.audit()
+        ready = setup.ready(audit)
+        turn = Turn(0, torch.Generator().manual_seed(1))
+        batch = ready.album.batch(turn)
+        with ready.learning():
+            return ready.lesson.losses(batch, ready.lesson.draws(batch, turn.generator)).detach()
+
+    torch.testing.assert_close(loss("a", compiled=True), loss("b", compiled=False), rtol=1e-4, atol=1e-5)
+    assert len(called) == 1
+
+
+@pytest.mark.parametrize("fields", [{"subject": {"kind": "lora"}}, {"recompute": "blocks"}])
+def test_only_whole_networks_are_compiled(fields: dict[str, Any], tmp_path: Path) -> None:
+    rules = {"subject": {"kind": "full"}, "compiled": True, **fields}
+    with pytest.raises(ValueError, match="compiled must come with full"):
+        made.recipe(None, tmp_path, tmp_path / "run", **rules)

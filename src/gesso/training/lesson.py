@@ -1,5 +1,6 @@
 """A lesson: one batch of pictures and what the model loses on it."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -82,6 +83,7 @@ class Painting:
 
     Args:
         mixed: the type that float32 weights compute in by autocasting; None for none.
+        compiled: the UNet, compiled; None calls it as it is.
     """
 
     model: Model
@@ -89,6 +91,7 @@ class Painting:
     telling: Telling
     objective: Objective
     mixed: torch.dtype | None = None
+    compiled: Callable[..., Tensor] | None = None
 
     def draws(self, batch: Batch, generator: torch.Generator, when: TimeRules | None = None) -> Noised:
         """Latents, noise and times, all drawn in float32 on the CPU, so that devices agree."""
@@ -115,7 +118,7 @@ class Painting:
                 if noised.beside is not None:
                     inputs = torch.cat([inputs, noised.beside.to(inputs)], dim=1)
                 told = (inputs, t, cond.context, cond.vector)
-                network = self.model.networks["unet"]
+                network = self.compiled or self.model.networks["unet"]
                 return (network(*told) if added is None else network(*told, added)).float()
 
             return self.objective.each(predict, noised)

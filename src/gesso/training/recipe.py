@@ -258,6 +258,8 @@ class Training(Part):
     """What networks compute in; what is trained is kept in float32."""
     recompute: Literal["nothing", "attention", "blocks"] = "nothing"
     """What is worked out again on the way back instead of being kept: less memory, more time."""
+    compiled: bool = False
+    """Compile the UNet first: a minute or more before the first step, less for each (full)."""
     keep: int | None = Field(default=None, ge=1)
     """So many saved files are kept, the newest and the best; unless given, all of them."""
     save_dtype: Literal["float32", "bfloat16", "float16"] | None = None
@@ -267,6 +269,15 @@ class Training(Part):
     def _has_pictures(self) -> Self:
         if not any(each.role == "train" for each in self.data):
             raise ValueError("data must name pictures to learn from, however: there are none")
+        return self
+
+    @model_validator(mode="after")
+    def _compilable(self) -> Self:
+        if self.compiled and (self.subject.kind != "full" or self.recompute != "nothing"):
+            raise ValueError(
+                "compiled must come with full and without recompute, however: it came with "
+                f"{self.subject.kind} and recompute = {self.recompute}"
+            )
         return self
 
     @property

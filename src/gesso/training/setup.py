@@ -11,6 +11,7 @@ from gesso.errors import RequestError, Unsupported
 from gesso.model import Model, load
 from gesso.runtime.device import choose_device, choose_dtype
 from gesso.sampling.levels import TrainedLevels
+from gesso.training.compiled import compiled
 from gesso.training.data.album import Album
 from gesso.training.data.audit import Audit, audited
 from gesso.training.data.latents import Latents
@@ -66,7 +67,8 @@ class Setup:
         mixed = _mixed(self.recipe, self.model)
         lesson: Lesson = Decoding(self.model, mixed)
         if self.recipe.subject.kind != "decoder":
-            lesson = Painting(self.model, subject, telling, _objective(self.recipe, self.model), mixed)
+            unet = compiled(self.model.networks["unet"]) if self.recipe.compiled else None
+            lesson = Painting(self.model, subject, telling, _objective(self.recipe, self.model), mixed, unet)
         return Ready(self, subject, album, lesson, audit)
 
 

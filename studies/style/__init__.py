@@ -1,0 +1,1 @@
+"""Thirty pictures of one style, taught to the built-in checkpoint in five ways."""
