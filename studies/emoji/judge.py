@@ -20,16 +20,16 @@ from gesso.training.loop import Run, train
 from gesso.training.settings import TrainingSettings
 from gesso.training.states import States
 from studies.emoji.backgrounds import BACKGROUNDS
-from studies.emoji.data import labels, numbers, pixels
+from studies.emoji.data import numbers, pixels
 from studies.emoji.objects import Sprites, things
 from studies.emoji.richer import drawn
 from studies.emoji.scenes import Scene
-from studies.emoji.styles import STYLES
+from studies.emoji.styles import PLAINLY, STYLES
 
 ANSWERS = (len(things()), 3, len(BACKGROUNDS), len(STYLES))
 BATCH = 64
 SETTINGS = TrainingSettings(
-    steps=1000, rate=2e-3, warmup=50, fall=0.7, average=0.95, report_every=50, weight_decay=0.05
+    steps=2400, rate=2e-3, warmup=50, fall=0.7, average=0.95, report_every=50, weight_decay=0.05
 )
 
 
@@ -49,18 +49,8 @@ class Judge(nn.Sequential):
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], sum(ANSWERS)))
 
     def logits(self, pictures: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b a"], ...]:
-        """Of every object being there, and of count, background and style."""
+        """Of object, count, background and style."""
         return self(pictures).float().split(ANSWERS, dim=1)
-
-    def heat(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b objects rows columns"]:
-        """How much each place speaks for each object.
-
-        Source: class activation maps, Zhou et al. 2016, arXiv:1512.04150, eq. 2.
-        """
-        answers = self[-1]
-        assert isinstance(answers, nn.Linear)
-        features = self[:-3](pictures).float()
-        return torch.einsum("bchw,ac->bahw", features, answers.weight[: len(things())])
 
 
 @dataclass(frozen=True)
@@ -68,14 +58,13 @@ class Verdicts:
     """Whether each answer is right; 0 or 1.
 
     Args:
-        thing: the asked objects are the likeliest.
-        present: each of them is likelier there than not.
-        place: of two objects, the first is to the left, or above where that was asked.
+        thing: the asked object is the likeliest; of two, both are found, each in one half.
+        thing_in_five: it is among the five likeliest; of two, each where it should be.
+        place: of two, both are found, each where it should be.
     """
 
     thing: Float[Tensor, " b"]
     thing_in_five: Float[Tensor, " b"]
-    present: Float[Tensor, " b"]
     count: Float[Tensor, " b"]
     background: Float[Tensor, " b"]
     style: Float[Tensor, " b"]
@@ -88,41 +77,52 @@ def any_scenes(count: int, rng: np.random.Generator) -> list[Scene]:
 
 
 def _any_scene(rng: np.random.Generator) -> Scene:
-    scene = drawn(rng, several=rng.random() < 0.35, styled=rng.random() < 0.4)
+    scene = drawn(rng, several=rng.random() < 0.25, styled=rng.random() < 0.35)
     return replace(scene, things=scene.things * int(rng.integers(1, 4))) if scene.alike else scene
+
+
+def halves(picture: Float[Tensor, "3 h w"], scene: Scene) -> Float[Tensor, "2 3 h w"]:
+    """Of a picture of two objects the square around each, enlarged to the size of the whole.
+
+    Where a picture has one object, or its copies, the whole twice.
+    """
+    if scene.alike:
+        return torch.stack([picture, picture])
+    rows = picture.transpose(1, 2) if scene.stacked else picture
+    half, quarter = picture.shape[1] // 2, picture.shape[1] // 4
+    parts = torch.stack([rows[:, quarter:-quarter, :half], rows[:, quarter:-quarter, half:]])
+    parts = parts.transpose(2, 3) if scene.stacked else parts
+    return functional.interpolate(parts, picture.shape[1:], mode="bilinear")
 
 
 @torch.inference_mode()
 def judge(network: Judge, pictures: Float[Tensor, "b 3 h w"], scenes: list[Scene]) -> Verdicts:
     """Compare what the judge sees with what was asked for."""
-    wanted = labels(scenes)
-    shown, *others = network.logits(pictures)
-    right = (wanted.count, wanted.background, styles(scenes))
-    count, background, style = ((a.argmax(dim=1) == r).float() for a, r in zip(others, right, strict=True))
-    kinds = wanted.things.sum(dim=1).long()
-    order = shown.argsort(dim=1, descending=True).argsort(dim=1)  # 0 is the likeliest
-    last = torch.where(wanted.things > 0, order, -1).amax(dim=1)
-    present = torch.where(wanted.things > 0, shown, torch.inf).amin(dim=1) > 0
-    heat = network.heat(pictures)
-    place = torch.tensor([_placed(each, scene) for each, scene in zip(heat, scenes, strict=True)])
-    return Verdicts(
-        (last < kinds).float(), (last < 5).float(), present.float(), count, background, style, place.float()
+    _, *others = network.logits(pictures)
+    count, background, style = (
+        (answer.argmax(dim=1) == right).float() for answer, right in zip(others, truth(scenes), strict=True)
     )
+    parts = [halves(picture, scene) for picture, scene in zip(pictures, scenes, strict=True)]
+    first, second = (network.logits(torch.stack(each))[0] for each in zip(*parts, strict=True))
+    wanted = torch.tensor([(scene.things[0], scene.things[-1]) for scene in scenes])
+    found = torch.stack([first.argmax(dim=1), second.argmax(dim=1)], dim=1)
+    both = (found.sort(dim=1).values == wanted.sort(dim=1).values).all(dim=1)
+    five = torch.stack([_in_five(first, wanted[:, 0]), _in_five(second, wanted[:, 1])]).all(dim=0)
+    place = (found == wanted).all(dim=1)
+    return Verdicts(both.float(), five.float(), count, background, style, place.float())
 
 
-def styles(scenes: list[Scene]) -> Int[Tensor, " b"]:
-    """Of every scene."""
-    return torch.tensor([scene.style for scene in scenes])
+def _in_five(logits: Float[Tensor, "b objects"], wanted: Int[Tensor, " b"]) -> Tensor:
+    return (logits.topk(5, dim=1).indices == wanted[:, None]).any(dim=1)
 
 
-def _placed(heat: Float[Tensor, "objects rows columns"], scene: Scene) -> bool:
-    """Whether the first of two objects is where it was asked to be."""
-    if scene.alike:
-        return True
-    first, second = (heat[thing].clamp(min=0).sum(dim=1 if scene.stacked else 0) for thing in scene.things)
-    at = torch.arange(len(first), dtype=torch.float32)
-    middles = [(each @ at) / each.sum().clamp(min=1e-6) for each in (first, second)]
-    return bool(middles[0] < middles[1])
+def truth(scenes: list[Scene]) -> tuple[Int[Tensor, " b"], ...]:
+    """Count, background and style of every scene."""
+    return (
+        torch.tensor([len(scene.things) - 1 for scene in scenes]),
+        torch.tensor([scene.background for scene in scenes]),
+        torch.tensor([scene.style for scene in scenes]),
+    )
 
 
 def load(folder: Path) -> Judge:
@@ -133,19 +133,23 @@ def load(folder: Path) -> Judge:
 
 
 def loss(network: Judge, sprites: Sprites, generator: torch.Generator) -> Tensor:
-    """How wrong the judge is about fresh renders, some of them blurred or noisy."""
+    """How wrong the judge is about fresh renders, some blurred or noisy; of two objects about one half."""
     rng = numbers(generator)
     seen = any_scenes(BATCH, rng)
-    pictures = _worn(pixels(seen, sprites, rng), generator).contiguous(memory_format=torch.channels_last)
+    whole = pixels(seen, sprites, rng)
+    sides = [0 if scene.alike else int(rng.integers(2)) for scene in seen]
+    parts = [halves(*each)[side] for each, side in zip(zip(whole, seen, strict=True), sides, strict=True)]
+    shown = [
+        scene if scene.alike else replace(scene, things=scene.things[side : side + 1])
+        for scene, side in zip(seen, sides, strict=True)
+    ]
+    pictures = _worn(torch.stack(parts), generator).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
-        shown, *others = network.logits(pictures)
-    wanted = labels(seen)
-    right = (wanted.count, wanted.background, styles(seen))
-    wrong = functional.binary_cross_entropy_with_logits(shown, wanted.things, reduction="none").sum(dim=1)
-    return wrong.mean() + sum(
-        (functional.cross_entropy(answer, truth) for answer, truth in zip(others, right, strict=True)),
-        start=torch.zeros(()),
-    )
+        logits = network.logits(pictures)
+    right = (torch.tensor([scene.things[0] for scene in shown]), *truth(shown))
+    return torch.stack(
+        [functional.cross_entropy(answer, each) for answer, each in zip(logits, right, strict=True)]
+    ).sum()
 
 
 def _worn(pictures: Float[Tensor, "b 3 h w"], generator: torch.Generator) -> Float[Tensor, "b 3 h w"]:
@@ -164,34 +168,28 @@ def main() -> None:
     asked = options.parse_args()
     torch.manual_seed(0)
     network = Judge()
-    sprites, run = Sprites(asked.artwork), Run(network, SETTINGS)
-    for progress in train(
-        run, lambda turn: loss(network, sprites, turn.generator), States(asked.folder / "judge")
-    ):
+    sprites, run, states = Sprites(asked.artwork), Run(network, SETTINGS), States(asked.folder / "judge")
+    run.resume(states)
+    for progress in train(run, lambda turn: loss(network, sprites, turn.generator), states):
         print(progress, flush=True)
     network.load_state_dict(run.weights, strict=True)
     save_file(
         {name: w.contiguous() for name, w in network.state_dict().items()}, asked.folder / "judge.safetensors"
     )
-    print(json.dumps(own_error(network.eval(), sprites, 2000)))
+    print(json.dumps(own_error(network.eval(), sprites, 3000)))
 
 
 def own_error(network: Judge, sprites: Sprites, count: int) -> dict[str, float]:
-    """How often the judge is right about fresh renders: of one object and its copies, of two, and of less.
-
-    "one taken for two" is how often two objects are called present where only the first of them is.
-    """
+    """How often the judge is right about fresh renders: of one object and its copies by style, and of two."""
     rng, found = np.random.default_rng(12345), dict[str, float]()
     scenes = any_scenes(count, rng)
-    for name, part in (("one", [s for s in scenes if s.alike]), ("two", [s for s in scenes if not s.alike])):
-        pictures = pixels(part, sprites, rng)
-        verdicts = judge(network, pictures, part)
+    groups = {f"one, {s.name}": [e for e in scenes if e.alike and e.style == i] for i, s in enumerate(STYLES)}
+    groups["two"] = [scene for scene in scenes if not scene.alike and scene.style == PLAINLY]
+    for name, part in groups.items():
+        verdicts = judge(network, pixels(part, sprites, rng), part)
         for field in fields(Verdicts):
             found[f"{name}: {field.name}"] = round(float(getattr(verdicts, field.name).mean()), 4)
-    alone = [replace(s, things=s.things[:1] * 2) for s in scenes if not s.alike]
-    asked = [s for s in scenes if not s.alike]
-    taken = judge(network, pixels(alone, sprites, rng), asked).present
-    return found | {"one taken for two": round(float(taken.mean()), 4)}
+    return found
 
 
 if __name__ == "__main__":

@@ -1,7 +1,14 @@
 """What the terminal says of an audit."""
 
-from gesso.cli.learning import summary
+from pathlib import Path
+from threading import Event
+
+from gesso.cli.learning import followed, summary
 from gesso.training.data.audit import Audit, Row
+from gesso.training.job import Job
+from gesso.training.setup import opened
+from tests.models import save_model
+from tests.training import made
 
 
 def row(file: str, role: str = "train", cut: tuple[str, ...] = (), notes: tuple[str, ...] = ()) -> Row:
@@ -13,3 +20,14 @@ def test_an_audit_in_a_few_lines() -> None:
     first, *rest = summary(audit).splitlines()
     assert first == "2 pictures (1 train, 1 prior) in 1 sizes, cropped by 40% at most"
     assert rest == ["1 captions are longer than is read", "b.png: caption cut", "refused: bad"]
+
+
+def test_a_run_stopped_while_it_looks_learns_nothing(tmp_path: Path) -> None:
+    made.album(tmp_path / "p", 3)
+    model = save_model(tmp_path / "sd1.safetensors", "sd1")
+    stop = Event()
+    stop.set()
+    job = Job(opened(made.recipe(model, tmp_path / "p", tmp_path / "run")), stop)
+    assert followed(job, quiet=True) == [tmp_path / "run" / "audit.html"]
+    assert len(job.audit.rows) == 1
+    assert not (tmp_path / "run" / "recipe.json").exists()

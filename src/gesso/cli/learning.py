@@ -28,7 +28,7 @@ def followed(job: Job, *, only_look: bool = False, quiet: bool = False) -> list[
     with Progress(*COLUMNS, console=console, transient=True) as bar:
         showing = Showing(job, bar, bar.add_task("looking at pictures", total=None, left=""))
         showing.look()
-        if only_look:
+        if only_look or job.stopped:
             return [job.recipe.out / "audit.html"]
         for event in job.carried_out():
             showing.show(event)

@@ -107,7 +107,7 @@ class Job:
         return self.recipe.out / f"step-{step:08}" / f"{self.recipe.title}.safetensors"
 
     def look(self) -> Iterator[Audit]:
-        """Look at every picture, before anything is learnt.
+        """Look at every picture, before anything is learnt; no further when the job is to stop.
 
         Raises:
             RequestError: pictures are not what they must be; nothing was learnt.
@@ -115,6 +115,13 @@ class Job:
         for audit in self.setup.audit():
             self.audit = audit
             yield audit
+            if self.stopped:
+                return
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is to stop."""
+        return self.stop is not None and self.stop.is_set()
 
     def carried_out(self) -> Iterator[Happening]:
         """Learn, from the beginning or from where the run was broken off.

@@ -2,15 +2,15 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from gesso.checkpoint.write import save
 from gesso.errors import ResourceError
 
 __all__ = ["Store", "fingerprint"]
@@ -35,11 +35,14 @@ class Store:
             return load_file(path)
         except (OSError, SafetensorError):
             found = {name: tensor.cpu().contiguous() for name, tensor in make().items()}
+        # not waited for until it is on the disk: what a power cut takes is made again
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(save(found))
+            beside.replace(path)
         except OSError as error:
             raise ResourceError(f"{path.parent} must be writable, however: {error.strerror}") from error
-        save(path, found)
         return found
 
 
