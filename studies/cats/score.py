@@ -61,9 +61,10 @@ def main() -> None:
         model = gesso.load(asked.folder / name / f"{name}.safetensors")
         defaults = model.identity.facts.defaults
         pictures = painted(model, twenty, defaults, 5000)
-        only = painted(model, cats, defaults, 9000)
         report[name] = shares(seen(judge, pictures), twenty)
-        report[name]["a cat, of 200 asked for"] = shares(seen(judge, only), cats)["a cat"]
+        if name == "no-cats":
+            only = painted(model, cats, defaults, 9000)
+            report[name]["a cat, where all 200 ask for one"] = shares(seen(judge, only), cats)["a cat"]
         rows.append(pictures[[10 * i for i in range(SHOWN)]])
         print(name, report[name], flush=True)
     words = [twenty[10 * i].text for i in range(SHOWN)]
