@@ -166,6 +166,19 @@ def test_progress_is_told_and_interrupting_gives_what_there_is(tmp_path: Path) -
         assert [job.state for job in table.listed(Listing())] == ["cancelled"]
 
 
+def test_skipping_leaves_out_one_picture(tmp_path: Path) -> None:
+    with serving(settings_in(tmp_path), FakePainter(pause=0.2)) as server:
+        client = client_for(server)
+        results: list[webuiapi.WebUIApiResult] = []
+        asking = threading.Thread(target=lambda: results.append(client_for(server).txt2img(n_iter=3, seed=5)))
+        asking.start()
+        until(lambda: client.get_progress()["state"]["sampling_step"] > 0)
+        client.skip()
+        asking.join(60)
+        assert len(results[0].images) == 2
+        assert results[0].info["all_seeds"] in ([5, 6], [5, 7], [6, 7])
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [

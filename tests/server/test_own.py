@@ -73,6 +73,7 @@ def test_jobs_are_cancelled_moved_and_tried_again(tmp_path: Path) -> None:
     assert client.post(f"/api/jobs/{second}/move", json={"before": first}).json()["ahead"] == 0
     assert client.get(f"/api/jobs/{first}").json()["ahead"] == 1
     assert client.post(f"/api/jobs/{second}/retry").status_code == 409
+    assert client.post(f"/api/jobs/{second}/skip").status_code == 409
     assert client.delete(f"/api/jobs/{second}").json()["state"] == "cancelled"
     assert client.post(f"/api/jobs/{second}/move", json={"before": first}).status_code == 409
     assert client.post(f"/api/jobs/{second}/retry").json()["state"] == "queued"

@@ -50,7 +50,7 @@ class FakePainter:
         self.loaded = {job.model}
         self.asked.append(job.id)
         done = 0
-        for index in range(len(job.pictures), job.request.count):
+        for index in range(job.begun, job.request.count):
             seed = (job.request.seed or 0) + index
             for _ in range(STEPS):
                 time.sleep(self.pause)

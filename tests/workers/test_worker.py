@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from gesso.errors import ResourceError
-from gesso.workers.job import Job, State
-from gesso.workers.painter import Happening
-from gesso.workers.table import Turn
+from gesso.workers.job import Job, Picture, State
+from gesso.workers.painter import Advanced, Happening
+from gesso.workers.table import Ending, Turn
 from gesso.workers.worker import Worker
 from tests.workers.fakes import FakePainter, entry, worker_in
 
@@ -89,6 +89,55 @@ def test_a_job_stops_at_its_next_step(tmp_path: Path, what: str, state: State) -
     worker.carry_out(job)
     assert after(worker, mine).state is state
     assert after(worker, mine).pictures == ()
+
+
+class Skipping(FakePainter):
+    """Somebody skips the pictures of these seeds while they are painted."""
+
+    def __init__(self, worker: Worker, seeds: set[int]) -> None:
+        super().__init__()
+        self.worker, self.seeds = worker, seeds
+
+    def paint(self, job: Job) -> Iterator[Happening]:
+        for event in super().paint(job):
+            now = after(self.worker, job)
+            if isinstance(event, Advanced) and (now.request.seed or 0) + now.begun in self.seeds:
+                assert self.worker.table.skip(job.id)
+            yield event
+
+
+@pytest.mark.parametrize(
+    ("seeds", "painted", "state"),
+    [
+        ({6}, [5, 7], State.DONE),
+        ({5, 6}, [7], State.DONE),
+        ({7}, [5, 6], State.DONE),
+        ({5, 6, 7}, [], State.CANCELLED),
+    ],
+)
+def test_a_skipped_picture_is_left_out_and_the_job_goes_on(
+    tmp_path: Path, seeds: set[int], painted: list[int], state: State
+) -> None:
+    worker = worker_in(tmp_path, FakePainter())
+    worker.painter = Skipping(worker, seeds)
+    job = claimed(worker, count=3)
+    while (now := after(worker, job)).state is State.RUNNING:
+        worker.carry_out(now)
+        worker.table.claim(Turn(worker.name))
+    assert (now.state, now.skipped, now.skipping) == (state, len(seeds), None)
+    assert [each.seed for each in now.pictures] == painted
+    assert not worker.table.skip(job.id)
+
+
+def test_a_picture_that_was_finished_in_the_meantime_stays(tmp_path: Path) -> None:
+    worker = worker_in(tmp_path, FakePainter())
+    job = claimed(worker, count=2)
+    assert worker.table.skip(job.id)
+    assert not worker.table.wanted(job.id, worker.name)
+    worker.table.painted(job.id, worker.name, Picture(file="0.png", seed=5, prompt="", size=(8, 8)))
+    worker.table.finish(job.id, worker.name, Ending(State.CANCELLED))
+    found = after(worker, job)
+    assert (found.state, found.skipped, len(found.pictures)) == (State.QUEUED, 0, 1)
 
 
 def test_a_worker_that_leaves_gives_its_jobs_back(tmp_path: Path) -> None:

@@ -73,13 +73,13 @@ async def progress(http: HttpRequest, caller: Painter, skip_current_image: bool 
     job = next((each for each in jobs if each.state is State.RUNNING), None)
     steps = job.total // job.request.count if job else 0
     state = {
-        "skipped": False,
+        "skipped": job is not None and job.skipping is not None,
         "interrupted": job is not None and job.cancelling,
         "stopping_generation": False,
         "job": job.id if job else "",
         "job_count": len(jobs),
         "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job.started if job else 0)),
-        "job_no": len(job.pictures) if job else 0,
+        "job_no": job.begun if job else 0,
         "sampling_step": job.done % steps if job and steps else 0,
         "sampling_steps": steps,
     }
@@ -102,8 +102,11 @@ async def interrupt(http: HttpRequest, caller: Painter) -> dict[str, Any]:
 
 @router.post("/sdapi/v1/skip")
 async def skip(http: HttpRequest, caller: Painter) -> dict[str, Any]:
-    """The same: what was painted so far is kept."""
-    return await interrupt(http, caller)
+    """Leave out the picture that the caller's own jobs paint now; they go on with the next."""
+    of = services(http)
+    for each in await asyncio.to_thread(_open, of, caller):
+        await asyncio.to_thread(of.table.skip, each.id)
+    return {}
 
 
 @router.get("/sdapi/v1/options")

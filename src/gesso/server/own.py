@@ -114,6 +114,15 @@ async def cancel(found: Seen, http: HttpRequest) -> JobView:
     return await _again(of, found)
 
 
+@router.post("/jobs/{job}/skip")
+async def skip(found: Seen, http: HttpRequest) -> JobView:
+    """Leave out the picture that the job paints now; it goes on with the next."""
+    of = services(http)
+    if not await asyncio.to_thread(of.table.skip, found.id):
+        raise Refused(409, "a job must run, however: it does not", "wrong_state")
+    return await _again(of, found)
+
+
 @router.post("/jobs/{job}/retry")
 async def retry(found: Seen, http: HttpRequest) -> JobView:
     """Queue a job again that failed, was cancelled or put into quarantine."""

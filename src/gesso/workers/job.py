@@ -72,12 +72,21 @@ class Job(Entry):
     preview: int = 0
     """How many previews there have been; the last is kept."""
     pictures: tuple[Picture, ...] = ()
+    skipped: int = 0
+    """How many pictures were left out."""
+    skipping: int | None = None
+    """Which picture is to be left out, counted from 0 with those that were."""
     notes: tuple[str, ...] = ()
     """What had to be done otherwise than asked."""
     reason: str | None = None
     """Why it failed or was put into quarantine."""
     revision: int = 0
     """Rises with every change."""
+
+    @property
+    def begun(self) -> int:
+        """How many pictures are behind it; the next has as many seeds before its own."""
+        return len(self.pictures) + self.skipped
 
     @property
     def over(self) -> bool:

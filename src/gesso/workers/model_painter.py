@@ -43,7 +43,7 @@ class ModelPainter:
         """
         model = self.shelf.get(job.model)
         origin = self._origin(model)
-        for event in generate(model, _rest(self.places.inward(job.request), len(job.pictures))):
+        for event in generate(model, _rest(self.places.inward(job.request), job.begun)):
             match event:
                 case Stepped(done=done, preview=preview):
                     yield Advanced(done, preview)

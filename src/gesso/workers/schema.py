@@ -43,6 +43,8 @@ JOBS = Table(
     Column("done", Integer, nullable=False),
     Column("preview", Integer, nullable=False),
     Column("pictures", JSON, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("skipping", Integer),
     Column("notes", JSON, nullable=False),
     Column("reason", String(2000)),
     Column("revision", Integer, nullable=False),

@@ -177,7 +177,8 @@ class JobTable:
 
     def wanted(self, job: str, worker: str) -> bool:
         """Whether the worker still has that job, and is to go on with it."""
-        query = select(JOBS.c.id).where(_held(job, worker), JOBS.c.cancelling.is_(False))
+        stays = (JOBS.c.cancelling.is_(False), JOBS.c.skipping.is_(None))
+        query = select(JOBS.c.id).where(_held(job, worker), *stays)
         with self.engine.connect() as connection:
             return connection.execute(query).first() is not None
 
@@ -198,7 +199,7 @@ class JobTable:
             )
 
     def finish(self, job: str, worker: str, ending: Ending) -> bool:
-        """The job ended; False if the worker no longer has it."""
+        """The job ended, or was left off to skip a picture; False if the worker no longer has it."""
         values = {
             "state": ending.state,
             "reason": (ending.reason or "")[:2000] or None,
@@ -207,7 +208,18 @@ class JobTable:
             "lease": None,
         }
         with self._writing() as connection:
+            if ending.state is State.CANCELLED:
+                skips = and_(_held(job, worker), JOBS.c.skipping.is_not(None), JOBS.c.cancelling.is_(False))
+                row = connection.execute(select(JOBS).where(skips)).mappings().first()
+                values |= self._skipped(_from_row(row)) if row else {}
             return _change(connection, _held(job, worker), values)
+
+    def skip(self, job: str) -> bool:
+        """Leave out the picture that a job paints now, at its next step; False if it does not run."""
+        runs = and_(JOBS.c.id == job, JOBS.c.state == State.RUNNING)
+        with self._writing() as connection:
+            row = connection.execute(select(JOBS).where(runs)).mappings().first()
+            return row is not None and _change(connection, runs, {"skipping": _from_row(row).begun})
 
     def cancel(self, job: str) -> bool:
         """Stop that job: at once if it waits, else at its next step; False if it is over or unknown."""
@@ -291,6 +303,15 @@ class JobTable:
             query = select(JOBS.c.id).where(JOBS.c.state == State.QUEUED).limit(1)
             return connection.execute(query).first() is not None
 
+    def _skipped(self, job: Job) -> dict[str, Any]:
+        """How a job goes on without a picture, if it was not finished in the meantime."""
+        skipped = job.skipped + (job.skipping == job.begun)
+        told = {**_WAITING, "skipped": skipped, "skipping": None, "ended": None}
+        if len(job.pictures) + skipped < job.request.count:
+            return told
+        ended = State.DONE if job.pictures else State.CANCELLED
+        return {"state": ended, "skipped": skipped, "skipping": None}
+
     def _cancelled(self) -> dict[str, Any]:
         return {"state": State.CANCELLED, "ended": self.clock(), "lease": None}
 
@@ -310,6 +331,7 @@ _WAITING: Mapping[str, Any] = {
     "worker": None,
     "lease": None,
     "cancelling": False,
+    "skipping": None,
     "started": None,
     "done": 0,
 }

@@ -91,7 +91,7 @@ class Worker:
     def _painted(self, job: Job) -> Ending | None:
         """How it ended; None if it did not."""
         log = _Log(self, job)
-        if len(job.pictures) >= job.request.count:
+        if job.begun >= job.request.count:
             return Ending(State.DONE)
         with closing(_generator(self.painter, job)) as happenings:
             for event in happenings:
@@ -128,7 +128,7 @@ class _Log:
 
     def __post_init__(self) -> None:
         self.previews = self.job.preview
-        self.painted = len(self.job.pictures)
+        self.painted = self.job.begun
         self.before = self.job.total * self.painted // self.job.request.count
 
     def advanced(self, event: Advanced) -> None:

@@ -33,10 +33,12 @@ const act = (call) => () => call().catch(onError);
 const move = (id, before) => post(`api/jobs/${id}/move`, { before });
 function begun(job) {
   const what = job.request.prompt || word("untitled");
-  const buttons = make("div", { className: "buttons" }, button("cancel", act(() => remove(`api/jobs/${job.id}`))));
+  const skip = button("skip", act(() => post(`api/jobs/${job.id}/skip`)));
+  const buttons = make("div", { className: "buttons" }, button("cancel", act(() => remove(`api/jobs/${job.id}`))), skip);
   const line = make("li", {}, make("span", { className: "blank" }), make("div", {}, make("div", { textContent: what }), make("progress", { max: 1, value: 0 }), make("div", { className: "quiet" })), buttons);
   line.querySelector("progress").setAttribute("aria-label", what);
   line.dataset.id = job.id;
+  line.skip = skip;
   line.orders = ["first", "earlier", "later"].map((name) => button(name, act(() => move(job.id, line.before[name]))));
   buttons.append(...line.orders);
   line.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/gesso-job", job.id));
@@ -59,6 +61,7 @@ async function row(job, waiting) {
   line.querySelector(".quiet").textContent = told(job);
   line.before = orders(waiting.indexOf(job.id), waiting);
   for (const [name, each] of ["first", "earlier", "later"].map((name, i) => [name, line.orders[i]])) each.hidden = line.before[name] === undefined;
+  line.skip.hidden = job.state !== "running" || job.request.count < 2;
   line.draggable = job.state === "queued";
   if (job.preview && line.dataset.preview !== job.preview) {
     line.dataset.preview = job.preview;

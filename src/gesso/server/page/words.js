@@ -18,7 +18,7 @@ const ENGLISH = {
   unmask: "Clear mask", unsource: "Without picture", go: "Paint", plan: "What would it take?", clear: "Clear",
   drop: "Drop a picture anywhere to load what painted it. Ctrl+Enter paints.", queue: "Queue",
   idle: "Nothing waits.", gallery: "Gallery", search: "Search prompts", more: "More", shown: "Picture",
-  again: "Load request", edit: "Paint into it", save: "Save", close: "Close", key: "Key", cancel: "Cancel",
+  again: "Load request", edit: "Paint into it", save: "Save", close: "Close", key: "Key", cancel: "Cancel", skip: "Skip picture",
   first: "Go first", retry: "Try again", working: "{n} worker(s)", down_: "No answer",
   state_queued: "waits, {n} before it", state_running: "{done} of {total} steps", left_: ", {s} s left",
   state_failed: "failed: {why}", state_quarantined: "put away: {why}", state_cancelled: "cancelled",
