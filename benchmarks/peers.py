@@ -10,24 +10,20 @@ files have random weights, which changes nothing of their cost.
 import argparse
 import json
 import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+
+from gesso.runtime.machine import machine, peak
 
 SIZES = {"sd-v1": 512, "sdxl-base": 1024}
 PROGRAMS = ("gesso", "diffusers")
 FIGURES = ("import_s", "load_s", "load_peak_gb", "step_s", "decode_s", "peak_gb")
 CFG = 7.0
-
-
-def peak() -> float:
-    """The most memory this process ever held, 10^9 bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def measure_gesso(file: Path, size: int, steps: int, dtype: str) -> dict[str, float]:
@@ -38,7 +34,7 @@ def measure_gesso(file: Path, size: int, steps: int, dtype: str) -> dict[str, fl
     load, generate = gesso.load, gesso.generate
     imported = time.perf_counter()
     model = load(file, device="cpu", dtype=dtype)
-    loaded, load_peak = time.perf_counter(), peak()
+    loaded, load_peak = time.perf_counter(), _held()
     request = gesso.Request(
         prompt="a cat", size=(size, size), steps=steps, sampler="euler", schedule="normal", cfg=CFG, seed=0
     )
@@ -66,7 +62,7 @@ def measure_diffusers(file: Path, size: int, steps: int, dtype: str) -> dict[str
     )
     pipe.unet.to(memory_format=torch.channels_last)
     pipe.vae.to(memory_format=torch.channels_last)
-    loaded, load_peak = time.perf_counter(), peak()
+    loaded, load_peak = time.perf_counter(), _held()
     pipe.scheduler = diffusers.EulerDiscreteScheduler.from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)
     ticks = [time.perf_counter()]
@@ -86,6 +82,11 @@ def measure_diffusers(file: Path, size: int, steps: int, dtype: str) -> dict[str
     return _figures((began, imported, loaded), load_peak, ticks, time.perf_counter())
 
 
+def _held() -> float:
+    """The most memory this process ever held, 10^9 bytes."""
+    return (peak() or 0) / 1e9
+
+
 def _figures(
     marks: tuple[float, float, float], load_peak: float, ticks: list[float], painted: float
 ) -> dict[str, float]:
@@ -97,7 +98,7 @@ def _figures(
         "load_peak_gb": load_peak,
         "step_s": statistics.median(steps),
         "decode_s": painted - ticks[-1],
-        "peak_gb": peak(),
+        "peak_gb": _held(),
     }
 
 
@@ -131,29 +132,6 @@ def fast_dtype() -> str:
     from gesso.runtime.device import choose_dtype
 
     return str(choose_dtype("auto", torch.device("cpu"))).removeprefix("torch.")
-
-
-def machine() -> dict[str, str]:
-    """What it ran on."""
-    import diffusers
-    import torch
-
-    model = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.processor(),
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cpu": f"{os.cpu_count()} cores of {model}, {torch.backends.cpu.get_cpu_capability()}",
-        "memory": f"{memory:.0f} GiB",
-        "torch": torch.__version__,
-        "diffusers": diffusers.__version__,
-        "python": platform.python_version(),
-    }
 
 
 def table(results: dict[str, dict[str, list[dict[str, float]]]]) -> str:
@@ -201,7 +179,11 @@ def main() -> None:
                 results[family][program].append(fresh(program, file, SIZES[family], arguments.steps, dtype))
                 print(family, program, results[family][program][-1], flush=True)
     arguments.out.write_text(
-        json.dumps({"machine": machine(), "dtype": dtype, "results": results}, indent=2) + "\n"
+        json.dumps(
+            {"machine": {**machine(), "diffusers": version("diffusers")}, "dtype": dtype, "results": results},
+            indent=2,
+        )
+        + "\n"
     )
     print(table(results))
 

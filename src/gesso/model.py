@@ -1,6 +1,7 @@
 """Model: a checkpoint's networks with their weights in, ready to paint."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -19,13 +20,17 @@ from gesso.families.facts import Decision
 from gesso.families.family import LatentSpace
 from gesso.families.identify import Identity, identify
 from gesso.families.probe import probe_prediction
+from gesso.families.waiting import Waiting
 from gesso.networks.autoencoder import Autoencoder
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from gesso.runtime.device import choose_device, choose_dtype
-from gesso.runtime.memory import memory_errors
+from gesso.runtime.memory import held, memory_errors
 from gesso.sampling.prediction import PREDICTIONS
 
 __all__ = ["Model", "Origins", "builtin", "load"]
+
+WHOLE = 0.5
+"""The most of the memory given that weights take all at once; the rest is for what is computed with them."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ class Model:
         dtype: what the networks compute in.
         origins: which other files its parts came from.
         words: new words that are attached, by text encoder: each word and the ids it stands for.
-        memory: the most bytes that encoding and decoding may take, weights included; None: what there is.
+        memory: the most bytes that weights and work may take; None: what there is.
+        waiting: of `networks` those whose weights stay in their files until they are needed.
     """
 
     identity: Identity
@@ -71,6 +77,16 @@ class Model:
         default_factory=dict[str, Mapping[str, tuple[int, ...]]]
     )
     memory: int | None = None
+    waiting: Mapping[str, Waiting] = field(default_factory=dict[str, Waiting])
+
+    @contextmanager
+    def present(self, *parts: str) -> Generator[None]:
+        """The named parts ready for use while the block runs."""
+        with ExitStack() as stack:
+            for part in parts:
+                if part in self.waiting:
+                    stack.enter_context(self.waiting[part].present())
+            yield
 
     @property
     def encoder(self) -> Autoencoder | TinyEncoder:
@@ -134,6 +150,7 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
     previews: Path | str | None = None,
     ema: bool = False,
     weights: bool = True,
+    memory: int | None = None,
 ) -> Model:
     """Load a checkpoint file: its family is found, its networks are built and filled, nothing is downloaded.
 
@@ -150,6 +167,8 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
         ema: use a training checkpoint's averaged weights.
         weights: False leaves the networks without memory: enough to plan with and to count what painting
             will cost.
+        memory: the most bytes that this process may take on the device, all in all. Weights that are large
+            beside it stay in the file until they are needed.
 
     Raises:
         CheckpointError: the file is broken, of no known family, or not exactly the tensors needed.
@@ -163,9 +182,15 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
     if not weights:
         outline = {name: drawing.network.to(kind) for name, drawing in parts.items()}
         return _model(identity, outline, (place, kind), origins)
+    room = None if memory is None else max(0, memory - held(place))
     with memory_errors(f"loading {identity.checkpoint.path.name}"):
-        networks = {name: filled(drawing, place, kind) for name, drawing in parts.items()}
-    return _model(_asked(identity, networks["unet"], place, kind), networks, (place, kind), origins)
+        waiting = _waiting(parts, place, kind, room)
+        networks = {
+            name: waiting[name].network if name in waiting else filled(drawing, place, kind)
+            for name, drawing in parts.items()
+        }
+        identity = _asked(identity, networks["unet"], waiting.get("unet"), place, kind)
+    return replace(_model(identity, networks, (place, kind), origins), memory=room, waiting=waiting)
 
 
 def builtin() -> Path:
@@ -211,11 +236,29 @@ def _model(
     return Model(identity, networks, denoiser, *where, origins)
 
 
-def _asked(identity: Identity, unet: nn.Module, device: torch.device, dtype: torch.dtype) -> Identity:
+def _waiting(
+    parts: Mapping[str, Drawing], device: torch.device, dtype: torch.dtype, room: int | None
+) -> dict[str, Waiting]:
+    """The large parts that are not needed at the same time, where all together would take too much room."""
+    every = (each for drawing in parts.values() for each in drawing.network.parameters())
+    if room is None or sum(each.numel() for each in every) * dtype.itemsize <= room * WHOLE:
+        return {}
+    large = (name for name, drawing in parts.items() if name == "unet" or drawing.text is not None)
+    return {name: Waiting(parts[name], device, dtype) for name in large}
+
+
+def _asked(
+    identity: Identity,
+    unet: nn.Module,
+    waiting: Waiting | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Identity:
     """For families that leave their prediction type open, ask the network itself."""
     if not identity.family.ambiguous or identity.facts.prediction.by != "family":
         return identity
-    name, correlation = probe_prediction(unet, identity.checkpoint.shapes, device, dtype)
+    with nullcontext() if waiting is None else waiting.flowing(0):
+        name, correlation = probe_prediction(unet, identity.checkpoint.shapes, device, dtype)
     because = f"the network's answer to pure noise correlates {correlation:.2f} with the noise"
     facts = replace(identity.facts, prediction=Decision(name, "probe", because))
     return replace(identity, facts=facts)

@@ -1,3 +1,4 @@
+import mmap
 from itertools import product
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gesso.checkpoint import landing
-from gesso.checkpoint.landing import Desk, Landing, put
+from gesso.checkpoint.landing import Desk, Ground, Landing, put
 
 NARROW = [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
 
@@ -64,3 +65,22 @@ def test_a_desk_is_laid_once() -> None:
     put(torch.ones(6, 2, 2, 2).half(), torch.empty(6, 2, 2, 2, dtype=torch.bfloat16), desk)
     assert desk.wide is desk.wide
     assert desk.narrow(torch.bfloat16).data_ptr() == desk.narrow(torch.float16).data_ptr()
+
+
+def test_tensors_lie_on_their_ground_one_after_another_and_again() -> None:
+    ground, numbers = Ground(4096), [torch.randn(shape) for shape in ((3, 5), (0,), (2, 3, 3, 3), ())]
+    for _ in range(2):
+        lands = Landing(torch.bfloat16, channels_last=True, ground=ground.cleared())
+        found = [lands(each) for each in numbers]
+        for own, each in zip(found, numbers, strict=True):
+            assert torch.equal(own, each.bfloat16())
+            assert own.data_ptr() % 64 == 0
+    assert found[2].is_contiguous(memory_format=torch.channels_last)
+    starts = [found[place].data_ptr() for place in (0, 2, 3)]
+    assert starts == sorted(set(starts))
+
+
+@pytest.mark.parametrize("missing", ["MAP_ANONYMOUS"])
+def test_ground_on_systems_with_fewer_ways_of_mapping(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(mmap, missing)
+    assert torch.equal(Landing(torch.float32, ground=Ground(64))(torch.ones(4).half()), torch.ones(4))

@@ -16,6 +16,7 @@ from torch.nn import functional
 from gesso.adapters.patch import Loaded, LowRank
 from gesso.adapters.site import Site
 from gesso.errors import NotFinite
+from gesso.families.waiting import at_hand
 from gesso.model import Model
 from gesso.networks.open_clip_text import PackedLinear
 
@@ -227,7 +228,9 @@ def _substitute(
     before: nn.Parameter, added: list[Callable[[Tensor], Tensor]], factor: float, name: str
 ) -> Substitute:
     original = before.original if isinstance(before, Substitute) else before
-    substitute = Substitute(_changed(before.data, original.data, added, name, factor), requires_grad=False)
+    now = at_hand(before)
+    known = now if before is original else at_hand(original)
+    substitute = Substitute(_changed(now, known, added, name, factor), requires_grad=False)
     substitute.original = original
     return substitute
 

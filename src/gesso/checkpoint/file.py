@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from gesso.checkpoint.container import read_file
 from gesso.checkpoint.entry import Entry, Header
 from gesso.checkpoint.folder import read_folder
+from gesso.checkpoint.landing import Ground
 from gesso.checkpoint.mapped import mapped
 from gesso.checkpoint.shapes import Shapes
 from gesso.errors import TensorMismatch, UnsafeFile
@@ -86,6 +87,7 @@ class Checkpoint:
         dtype: "torch.dtype | None" = None,
         device: "torch.device | str | None" = None,
         channels_last: bool = False,
+        ground: Ground | None = None,
     ) -> Iterator[tuple[str, "Tensor"]]:
         """The named tensors in file order: the file's own bytes, copied only where they have to change.
 
@@ -97,6 +99,7 @@ class Checkpoint:
             dtype: what floating-point tensors become; None leaves them as they are.
             device: where they go; None leaves them where the file is mapped.
             channels_last: kernels of convolutions are ordered channels last, in which they are fastest.
+            ground: where those go that change in main memory; None takes fresh memory.
 
         Raises:
             TensorMismatch: a name is not in the file.
@@ -104,7 +107,9 @@ class Checkpoint:
             BrokenFile: the file was changed since it was opened.
         """
         entries = [(name, self._entry(name)) for name in names]
-        yield from mapped(entries, self.sizes, dtype=dtype, device=device, channels_last=channels_last)
+        yield from mapped(
+            entries, self.sizes, dtype=dtype, device=device, channels_last=channels_last, ground=ground
+        )
 
     def renamed(self, names: Mapping[str, str]) -> Self:
         """The same file under other names.

@@ -4,16 +4,19 @@ Loading is bound by how often bytes pass through the processor. So each is read 
 the caches while their type and order change.
 """
 
+import mmap
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Landing", "put"]
+__all__ = ["ALIGNED", "Ground", "Landing", "put"]
 
+ALIGNED = 64
+"""Bytes of a cache line, on which tensors begin."""
 PIECE = 2**19
 """Numbers that are changed at once: in float32 and shared by two cores, what their caches hold."""
 
@@ -39,6 +42,38 @@ class Desk:
         return torch.empty(2 * PIECE, dtype=torch.uint8)
 
 
+class Ground:
+    """Memory of a fixed size for tensors that come together, again and again.
+
+    It is not of the heap, so that all of it goes back to the system when the last of them is dropped.
+
+    Args:
+        size: in bytes; each tensor takes up to `ALIGNED` more than it has.
+    """
+
+    def __init__(self, size: int) -> None:
+        flags = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+        self.pages = mmap.mmap(-1, size, **flags)
+        self.used = 0
+
+    def cleared(self) -> Self:
+        """The same ground for the next tensors; those that are on it must not be used any more."""
+        self.used = 0
+        return self
+
+    def take(self, like: "Tensor", dtype: "torch.dtype", order: "torch.memory_format") -> "Tensor":
+        """Room for a tensor of another's size, whose numbers are not set yet."""
+        import torch
+
+        found = torch.empty_like(like, dtype=dtype, memory_format=order, device="meta")
+        if not found.numel():
+            return torch.empty_like(found, device="cpu")
+        begin = self.used
+        self.used += -(-found.nbytes // ALIGNED) * ALIGNED
+        flat = torch.frombuffer(self.pages, dtype=dtype, count=found.numel(), offset=begin)
+        return flat.as_strided(found.shape, found.stride())
+
+
 @dataclass(frozen=True)
 class Landing:
     """What becomes of a file's tensors.
@@ -47,11 +82,13 @@ class Landing:
         dtype: of floating-point numbers; None leaves them.
         device: where they go; None leaves them where they are.
         channels_last: kernels of convolutions [o i h w] are ordered [o h w i], in which they are fastest.
+        ground: where those go that have to change in main memory; None takes fresh memory for each.
     """
 
     dtype: "torch.dtype | None" = None
     device: "torch.device | str | None" = None
     channels_last: bool = False
+    ground: Ground | None = None
     desk: Desk = field(default_factory=Desk)
 
     def __call__(self, tensor: "Tensor") -> "Tensor":
@@ -66,7 +103,9 @@ class Landing:
             return moved.contiguous(memory_format=torch.channels_last) if last else moved
         if dtype == tensor.dtype and (not last or tensor.is_contiguous(memory_format=order)):
             return tensor
-        return put(tensor, torch.empty_like(tensor, dtype=dtype, memory_format=order), self.desk)
+        if self.ground is None:
+            return put(tensor, torch.empty_like(tensor, dtype=dtype, memory_format=order), self.desk)
+        return put(tensor, self.ground.take(tensor, dtype, order), self.desk)
 
 
 def put(source: "Tensor", target: "Tensor", desk: Desk) -> "Tensor":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gesso.checkpoint.entry import ITEM_SIZES, TORCH_NAMES, Entry
-from gesso.checkpoint.landing import Landing
+from gesso.checkpoint.landing import Ground, Landing
 from gesso.errors import BrokenFile, CheckpointError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def mapped(
     dtype: "torch.dtype | None" = None,
     device: "torch.device | str | None" = None,
     channels_last: bool = False,
+    ground: Ground | None = None,
 ) -> Iterator[tuple[str, "Tensor"]]:
     """Tensors in file order, each valid for as long as it is kept.
 
@@ -33,9 +34,10 @@ def mapped(
         dtype: what floating-point tensors become; None leaves them.
         device: where they go; None leaves them mapped.
         channels_last: kernels of convolutions are ordered channels last, in which they are fastest.
+        ground: where those go that change in main memory; None takes fresh memory.
     """
     ordered = sorted(entries, key=lambda item: (item[1].path, item[1].start, item[0]))
-    landing = Landing(dtype, device, channels_last)
+    landing = Landing(dtype, device, channels_last, ground)
     for path, group in groupby(ordered, key=lambda item: item[1].path):
         pages = _map(path, sizes[path])
         for name, entry in group:

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,7 +61,7 @@ class Generate(Request, Following):
     ema: CliImplicitFlag[bool] = False
     """Use a training checkpoint's averaged weights."""
     memory: ByteSize | None = None
-    """The most memory that decoding may take, weights included, such as 6GiB; the same picture in bands."""
+    """What the process may take, such as 4GiB: weights wait in the file, decoding goes in bands."""
     json_output: Annotated[CliImplicitFlag[bool], Field(validation_alias="json")] = False
     """Print what was painted as JSON."""
     keep: CliImplicitFlag[bool] = False
@@ -124,7 +123,7 @@ class Generate(Request, Following):
     def _opened(self, *, weights: bool) -> "Model":
         from gesso.model import load
 
-        model = load(
+        return load(
             self.model,
             device=self.device,
             dtype=self.dtype,
@@ -134,8 +133,8 @@ class Generate(Request, Following):
             lender=self.lender,
             ema=self.ema,
             weights=weights,
+            memory=None if self.memory is None else int(self.memory),
         )
-        return replace(model, memory=None if self.memory is None else int(self.memory))
 
 
 def _paints(request: Request) -> bool:

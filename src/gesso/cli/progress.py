@@ -67,10 +67,13 @@ class Painting:
             For every picture its file, seed and size.
         """
         files: list[dict[str, object]] = []
-        pace, count = Pace(time.perf_counter()), 1
+        pace, count, told = Pace(time.perf_counter()), 1, tuple[str, ...]()
         for event in events:
             match event:
-                case Planned(plan):
+                case Planned(plan, traded):
+                    told = traded
+                    for note in traded:
+                        self.progress.console.print(f"note: {note}", highlight=False)
                     pace, count = Pace(time.perf_counter()), plan.request.count * len(plan.chain)
                     self.progress.update(self.task, description="painting", total=plan.steps, left="")
                 case Stepped(done=done, total=total):
@@ -82,7 +85,7 @@ class Painting:
                     if self.keep or isinstance(event, Painted):
                         files.append(self._saved(event, model, out))
                 case Finished(result):
-                    for note in result.notes:
+                    for note in (each for each in result.notes if each not in told):
                         self.progress.console.print(f"note: {note}", highlight=False)
         return files
 

@@ -11,6 +11,7 @@ from gesso.control.base import Base
 from gesso.control.file import ControlFile, Source, open_control
 from gesso.control.fit import adapter_places
 from gesso.errors import RequestError, UnknownName
+from gesso.families.waiting import at_hand
 from gesso.model import Model
 from gesso.networks.control_net import ControlNet
 from gesso.networks.inpaint_head import InpaintHead
@@ -103,7 +104,7 @@ def _tensor(source: Source, own: Mapping[str, Tensor], lent: Mapping[str, Tensor
     if source.own is not None:
         parts.append(own[source.own])
     if source.base is not None:
-        parts.append(lent[source.base].data)
+        parts.append(at_hand(lent[source.base]))
     if source.low_rank is not None:
         up, down = (own[name] for name in source.low_rank)
         parts.append((up.float().flatten(1) @ down.float().flatten(1)).view(parts[0].shape))

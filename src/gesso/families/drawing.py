@@ -1,17 +1,18 @@
 """Drawings: networks without memory, and the tensors of a file that fill them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from gesso.checkpoint.file import Checkpoint
+from gesso.checkpoint.landing import Ground
 from gesso.checkpoint.shapes import Shapes
 from gesso.errors import TensorMismatch
 from gesso.families.family import TextPart
 
-__all__ = ["Drawing", "filled", "must_match"]
+__all__ = ["Drawing", "filled", "must_match", "read"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,33 @@ class Drawing:
 
 def filled(drawing: Drawing, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """The network with its weights in, ready for use."""
-    local = {name: own for own, name in drawing.tensors.items()}
-    scales = dict(drawing.checkpoint.tensors(drawing.scales.values(), dtype=dtype, device=device))
-    state: dict[str, Tensor] = {}
-    for name, tensor in drawing.checkpoint.tensors(local, dtype=dtype, device=device, channels_last=True):
-        scale = drawing.scales.get(local[name])
-        state[local[name]] = tensor if scale is None else tensor * scales[scale]
+    state = read(drawing, drawing.tensors, device, dtype)
     drawing.network.load_state_dict(state, strict=True, assign=True)
     return drawing.network.eval().requires_grad_(requires_grad=False)
+
+
+def read(
+    drawing: Drawing,
+    names: Iterable[str],
+    device: torch.device,
+    dtype: torch.dtype,
+    ground: Ground | None = None,
+) -> dict[str, Tensor]:
+    """Some of the network's weights by their names in it.
+
+    Args:
+        ground: where those go that change in main memory; None takes fresh memory.
+    """
+    local = {drawing.tensors[own]: own for own in names}
+    wanted = [drawing.scales[own] for own in local.values() if own in drawing.scales]
+    scales = dict(drawing.checkpoint.tensors(wanted, dtype=dtype, device=device))
+    state: dict[str, Tensor] = {}
+    for name, tensor in drawing.checkpoint.tensors(
+        local, dtype=dtype, device=device, channels_last=True, ground=ground
+    ):
+        scale = drawing.scales.get(local[name])
+        state[local[name]] = tensor if scale is None else tensor * scales[scale]
+    return state
 
 
 def must_match(part: str, network: nn.Module, found: Shapes) -> None:

@@ -57,7 +57,8 @@ def conditions(model: Model, request: Request, scene: Scene, steps: int) -> tupl
     manner = Manner.named(emphasis, dialect(request.dialect).cut, request.clip_skip)
     reader, concat = Reader(towers, manner, model.device), beside(model, scene)
     encoder = _Encoder(model, request, reader, concat, scene.vector)
-    return tuple(encoder.told(*each) for each in _spans(request, steps))
+    with model.present(*(part.name for part in model.identity.text)):
+        return tuple(encoder.told(*each) for each in _spans(request, steps))
 
 
 def _spans(request: Request, steps: int) -> Iterator[tuple[int, Span, tuple[Told, ...], Told | None]]:

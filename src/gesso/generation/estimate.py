@@ -14,7 +14,7 @@ from gesso.generation.planning import make_plan, outlines
 from gesso.model import Model
 from gesso.request import Request
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Estimate", "estimate", "working"]
 
 PRODUCT = 1024
 """Side of the square matrices whose product tells how fast this device multiplies."""
@@ -93,6 +93,12 @@ def estimate(model: Model, request: Request) -> Estimate:
     )
 
 
+def working(model: Model, plan: Plan) -> float:
+    """About the most bytes of feature maps that one layer of the denoiser has before and after it."""
+    rows = 1 if plan.request.cfg == 1.0 else 2
+    return rows * _largest(model.denoiser.network, lambda: _one_step(model, plan))
+
+
 def _cost(model: Model, plan: Plan) -> Cost:
     """What a plan costs, what follows on it apart."""
     if not plan.passes:
@@ -124,21 +130,28 @@ def _meta(model: Model, *shape: int) -> Tensor:
 
 def _counted(network: nn.Module, work: Callable[[], object]) -> Cost:
     """The cost of a call, counted on a network without memory."""
-    cost = Cost()
+    with FlopCounterMode(display=False) as counter:
+        working = _largest(network, work)
+    return Cost(float(counter.get_total_flops()), working)
+
+
+def _largest(network: nn.Module, work: Callable[[], object]) -> float:
+    """About the most bytes that are alive at once in a call of a network without memory."""
+    largest = 0.0
 
     def measure(_: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        nonlocal largest
         held = sum(_bytes(each) for each in (*inputs, output))
         # beside a layer's own input and output, a residual path and a temporary are alive
-        cost.working = max(cost.working, 2.0 * held)
+        largest = max(largest, 2.0 * held)
 
     leaves = [each for each in network.modules() if not list(each.children())]
     handles = [each.register_forward_hook(measure) for each in leaves]
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+    with torch.inference_mode():
         work()
     for handle in handles:
         handle.remove()
-    cost.flop = float(counter.get_total_flops())
-    return cost
+    return largest
 
 
 def _bytes(value: object) -> int:

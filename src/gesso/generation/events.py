@@ -18,9 +18,14 @@ __all__ = ["Event", "Finished", "Followed", "Painted", "Planned", "Stepped"]
 
 @dataclass(frozen=True)
 class Planned:
-    """The request was understood and its words encoded; painting begins."""
+    """The request was understood and its words encoded; painting begins.
+
+    Args:
+        traded: what is given for taking no more memory than allowed.
+    """
 
     plan: Plan
+    traded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

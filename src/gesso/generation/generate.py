@@ -117,9 +117,10 @@ def _carried_out(chain: Chain, turn: int, plan: Plan, model: Model) -> Iterator[
     with Fitting() as fitting:
         run = start(plan, model, fitting, tuple(chain.before))
         chain.learnt(turn, run.plan.request)
-        chain.notes.extend(fitting.notes)
+        given = tuple(note for each in run.spending.values() for note in each.traded)
+        chain.notes.extend((*fitting.notes, *given))
         if turn == 0:
-            yield Planned(replace(chain.plan, request=chain.full))
+            yield Planned(replace(chain.plan, request=chain.full), given)
         for picture in range(plan.request.count):
             run.picture = picture
             painting = yield from _picture(chain, run)
@@ -192,7 +193,8 @@ def _denoised(chain: Chain, run: Run, *, wide: bool = False) -> Generator[Event,
             denoiser = replace(model.denoiser, dtype=dtype, controls=acting)
             guided = guide(denoiser, each, run.conditions[each.model], _place(run, model))
             denoise = _held(run, guided)
-            x = yield from _steps(chain, run, each, denoise, (x, noise))
+            with run.spending[each.model].at_work():
+                x = yield from _steps(chain, run, each, denoise, (x, noise))
     return x
 
 

@@ -9,7 +9,7 @@ from gesso.networks.banded import banded_decode, banded_encode, whole_decode, wh
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from gesso.runtime.memory import available, readable
 
-__all__ = ["decode", "encode", "room"]
+__all__ = ["decode", "encode", "present", "room"]
 
 CAUTION = 0.9
 """How much of what the system calls free is counted on: other programs go on meanwhile."""
@@ -54,6 +54,11 @@ def room(model: Model) -> int | None:
     free = available(model.device)
     rooms = [] if free is None else [int(free * CAUTION)]
     if model.memory is not None:
-        weights = (each for network in model.networks.values() for each in network.parameters())
-        rooms.append(max(0, model.memory - sum(each.nbytes for each in weights)))
+        rooms.append(max(0, model.memory - present(model)))
     return min(rooms, default=None)
+
+
+def present(model: Model) -> int:
+    """Bytes of the model's weights that are in memory, which those that wait in their file are not."""
+    weights = (each for network in model.networks.values() for each in network.parameters())
+    return sum(each.nbytes for each in weights if not each.is_meta)

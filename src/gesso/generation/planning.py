@@ -14,6 +14,7 @@ from gesso.generation.plan import Plan, plan, resolved
 from gesso.generation.regions import named_regions
 from gesso.model import Model, load
 from gesso.request import FollowUp, Request
+from gesso.runtime.memory import held
 
 __all__ = ["beside", "make_plan", "outlines"]
 
@@ -60,8 +61,8 @@ def outlines(model: Model, request: Request) -> list[Model]:
 def beside(path: Path, model: Model, *, weights: bool = True) -> Model:
     """Another checkpoint, in the same place and numbers as a model."""
     name = str(model.dtype).removeprefix("torch.")
-    other = load(path, device=str(model.device), dtype=name, weights=weights)
-    return replace(other, memory=model.memory)
+    room = None if model.memory is None else model.memory + held(model.device)
+    return load(path, device=str(model.device), dtype=name, weights=weights, memory=room)
 
 
 def _planned(model: Model, request: Request, before: Size | None) -> Plan:

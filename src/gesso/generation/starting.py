@@ -23,6 +23,7 @@ from gesso.generation.plan import LATENT, Plan
 from gesso.generation.planning import beside
 from gesso.generation.referring import referring
 from gesso.generation.shown import named_shown
+from gesso.generation.spending import Spending, spending
 from gesso.generation.variations import Varied, varied
 from gesso.generation.wording import spoken
 from gesso.model import Model
@@ -56,11 +57,13 @@ class Run:
         plan: what it comes to.
         models: "base", and "refiner" where there is one.
         before: the pictures that it follows on; none where it follows on none.
+        spending: how each model's denoiser is held.
     """
 
     plan: Plan
     models: dict[str, Model]
     before: Sequence[Painting] = ()
+    spending: Mapping[str, Spending] = field(default_factory=dict[str, Spending])
     prompted: tuple[Control, ...] = ()
     opened: tuple[OpenControl, ...] = ()
     varied: Varied | None = None
@@ -89,6 +92,8 @@ def start(plan: Plan, model: Model, fitting: Fitting, before: Sequence[Painting]
     if any(each.model == "refiner" for each in plan.passes):
         assert full.refiner is not None
         models["refiner"] = beside(full.refiner.model, model)
+    # before anything is put on them that would be counted along
+    spent = {name: spending(each, plan) for name, each in models.items()}
     # before adapters: what a control borrows of the UNet is the checkpoint's own
     controls = open_controls(models, full.controls, fitting.notes)
     full = named_shown(named_image_prompts(fitting.put(models, full, plan.sigmas)))
@@ -97,7 +102,7 @@ def start(plan: Plan, model: Model, fitting: Fitting, before: Sequence[Painting]
         for network in {each for model in models.values() for each in _pictured(model)}:
             fitting.enter_context(seamless(network, full.seamless))
     prompted = image_prompts(model, full, plan.sigmas)
-    run = Run(replace(plan, request=full), models, before, prompted, controls, varied(model, full))
+    run = Run(replace(plan, request=full), models, before, spent, prompted, controls, varied(model, full))
     if plan.stages is None:
         shown(run)
     return run

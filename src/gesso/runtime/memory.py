@@ -11,7 +11,7 @@ import torch
 
 from gesso.errors import OutOfMemory
 
-__all__ = ["available", "memory_errors", "readable", "resident"]
+__all__ = ["available", "held", "memory_errors", "readable", "resident"]
 
 _SIGNS = re.compile(
     r"out of memory|(can't|cannot) allocate memory|not enough memory|ALLOC_FAILED", re.IGNORECASE
@@ -56,6 +56,13 @@ def available(device: torch.device) -> int | None:
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     rooms = (_system_room(Path("/proc")), _group_room(Path("/sys/fs/cgroup")))
     return min((room for room in rooms if room is not None), default=None)
+
+
+def held(device: torch.device) -> int:
+    """Bytes of this device's memory that the process holds; 0 where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return (resident() or 0) if device.type == "cpu" else 0
 
 
 def resident() -> int | None:

@@ -76,11 +76,15 @@ class ModelPainter:
 
     def _load(self, name: str) -> Model:
         try:
-            model = load(self.places.model(name), device=self.machine.device, dtype=self.machine.dtype)
+            return load(
+                self.places.model(name),
+                device=self.machine.device,
+                dtype=self.machine.dtype,
+                memory=self.machine.memory,
+            )
         except NoDevice:
             # the driver may have gone away since; whoever looks after this process starts another
             raise SystemExit(3) from None
-        return replace(model, memory=self.machine.memory)
 
 
 def _rest(request: Request, painted: int) -> Request:

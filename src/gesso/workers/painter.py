@@ -71,7 +71,7 @@ class Machine:
         device: auto, cpu, cuda, cuda:1, mps.
         dtype: auto, float32, bfloat16, float16.
         room: bytes of models to keep loaded.
-        memory: the most bytes that encoding and decoding may take; None: what there is.
+        memory: the most bytes that the process may take when it loads a model; None: what there is.
     """
 
     device: str = "auto"

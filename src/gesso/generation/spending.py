@@ -1,0 +1,60 @@
+"""Spending: what a model's weights may take of the memory given while a request is carried out."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gesso.families.waiting import Waiting
+from gesso.generation.estimate import working
+from gesso.generation.large import present
+from gesso.generation.plan import Plan
+from gesso.model import Model
+from gesso.runtime.memory import readable
+
+__all__ = ["Spending", "spending"]
+
+SHARE = 4
+"""Feature maps in memory, in units of what the largest layer has: what waits for the way up, and copies."""
+
+ASIDE = 2**29
+"""Bytes that nobody counts: weights in a library's own order, code that is loaded late, gaps in the heap."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """How a model's denoiser is held while it paints.
+
+    Args:
+        waiting: its weights, if they wait in their file.
+        stays: bytes of them that may stay between steps.
+        traded: what is given for taking no more memory than allowed.
+    """
+
+    waiting: Waiting | None = None
+    stays: int = 0
+    traded: tuple[str, ...] = ()
+
+    @contextmanager
+    def at_work(self) -> Generator[None]:
+        """The denoiser's network ready to be called while the block runs."""
+        if self.waiting is None:
+            yield
+            return
+        with self.waiting.flowing(self.stays):
+            yield
+
+
+def spending(model: Model, plan: Plan) -> Spending:
+    """How the model's denoiser is held while the plan is carried out."""
+    waiting = model.waiting.get("unet")
+    if waiting is None or model.memory is None or not plan.passes:
+        return Spending()
+    work = ASIDE + SHARE * int(working(model, plan))
+    stays = max(0, model.memory - present(model) - waiting.window - work)
+    again = waiting.again(stays)
+    texts = sum(each.nbytes for name, each in model.waiting.items() if name != "unet")
+    said = (
+        f"weights stay in {model.path.name}: {readable(again)} of the denoiser's {readable(waiting.nbytes)} "
+        f"are read again at every step, the text encoders' {readable(texts)} for every prompt"
+    )
+    return Spending(waiting, stays, (said,))

@@ -1,0 +1,45 @@
+"""What this machine is, for whoever reads a number that was measured on it."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+__all__ = ["machine", "peak"]
+
+
+def machine() -> dict[str, str]:
+    """Processor, memory, accelerators and the versions that numbers depend on."""
+    found = {
+        "cpu": f"{os.cpu_count()} cores of {_processor()}, {torch.backends.cpu.get_cpu_capability()}",
+        "memory": f"{_memory() / 2**30:.0f} GiB",
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
+
+
+def peak() -> int | None:
+    """The most bytes of main memory that this process ever held; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    # Linux counts in KiB, macOS in bytes
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
