@@ -111,6 +111,13 @@ def test_a_stream_ends_with_the_picture(client: openai.OpenAI, kind: Literal["jp
         assert picture(base64.b64decode(each.b64_json)).format == kind.upper()
 
 
+def test_an_edit_is_streamed_too(client: openai.OpenAI) -> None:
+    said = {"prompt": "a hat", "image": ("a.png", png()), "extra_body": QUICK}
+    *_, last = client.images.edit(model="gpt-image-1", stream=True, **said)
+    assert last.type == "image_edit.completed"
+    assert picture(base64.b64decode(last.b64_json)).size == (64, 64)
+
+
 def test_models_are_listed_with_their_other_names(client: openai.OpenAI) -> None:
     names = {each.id for each in client.models.list()}
     assert {"emoji", "tiny", "dall-e-2", "dall-e-3", "gpt-image-1"} <= names
