@@ -17,8 +17,8 @@ def test_it_says_what_numbers_depend_on() -> None:
 
 def test_systems_that_say_less(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "Path", lambda _: Path("/nowhere"))
-    monkeypatch.setattr(module.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(module.torch.cuda, "get_device_name", lambda: "a card")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a card")
     monkeypatch.delattr(module.os, "sysconf")
     found = machine()
     assert found["gpu"] == "a card"

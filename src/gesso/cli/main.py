@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfi
 
 from gesso.cli.annotate import Annotate
 from gesso.cli.batch import Batch
+from gesso.cli.bench import Bench
 from gesso.cli.edit import Edit
 from gesso.cli.generate import Generate
 from gesso.cli.grid import GridCommand
@@ -80,6 +81,8 @@ class Gesso(BaseSettings):
     """Paint a picture again from what it carries."""
     serve: CliSubCommand[Serve]
     """Serve a page and two common HTTP interfaces over one durable queue."""
+    bench: CliSubCommand[Bench]
+    """Measure what painting costs here, beside other programs."""
     keys: CliSubCommand[Keys]
     """Make, list and remove the keys of a server."""
 

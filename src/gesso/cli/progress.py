@@ -90,7 +90,7 @@ class Painting:
         return files
 
     def _saved(self, event: Painted | Followed, model: Model, out: Path) -> dict[str, object]:
-        path = save(event.image, event.request, Origin.of(model), out)
+        path = save(event.image, event.request, Origin.of(model), out, event.cost)
         self.progress.console.print(str(path), highlight=False, soft_wrap=True)
         return {"file": str(path), "seed": event.request.seed, "size": event.image.size}
 

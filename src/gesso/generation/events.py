@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from gesso.generation.cost import Cost
 from gesso.generation.plan import Plan
 from gesso.generation.result import Result
 from gesso.request import Request
@@ -53,11 +54,13 @@ class Followed:
 
     Args:
         request: what would paint this very picture alone.
+        cost: what this took.
     """
 
     picture: int
     image: Image.Image
     request: Request
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,13 @@ class Painted:
 
     Args:
         request: what would paint this very picture alone.
+        cost: what this took, or what followed last on it.
     """
 
     picture: int
     image: Image.Image
     request: Request
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Generate: the one loop that turns a request into pictures."""
 
-import time
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -14,6 +13,7 @@ from torch import Tensor
 from gesso.errors import NotFinite
 from gesso.generation.canvas import Stage
 from gesso.generation.controlling import view
+from gesso.generation.cost import Meter, work
 from gesso.generation.editing import prepared
 from gesso.generation.events import Event, Finished, Followed, Painted, Planned, Stepped
 from gesso.generation.first_noise import beneath, first, noise_of
@@ -65,15 +65,15 @@ def generate(model: Model, request: Request) -> Iterator[Event]:
         CheckpointError: the file of a model that follows cannot be used.
         ResourceError: not enough memory, or numbers that overflow in every type.
     """
-    began = time.perf_counter()
+    meter = Meter(model.device)
     with memory_errors("painting"):
         chain = Chain(make_plan(model, request))
         for turn, each in enumerate(chain.plan.chain):
             yield from _carried_out(chain, turn, each, _model(chain, turn, model))
         images = tuple(each.image for each in chain.before)
         solo = tuple(alone(chain.full, picture) for picture in range(chain.full.count))
-        seconds = time.perf_counter() - began
-        yield Finished(Result(images, solo, seconds, tuple(dict.fromkeys(chain.notes))))
+        cost = meter.cost(chain.tflop)
+        yield Finished(Result(images, solo, cost.seconds, tuple(dict.fromkeys(chain.notes)), cost))
 
 
 class Chain:
@@ -90,6 +90,7 @@ class Chain:
         self.other: Model | None = None
         self.notes: list[str] = []
         self.done = 0
+        self.tflop = 0.0
 
     def learnt(self, turn: int, request: Request) -> None:
         """Keep what was found out about the files of the request, or of what follows on it."""
@@ -121,13 +122,16 @@ def _carried_out(chain: Chain, turn: int, plan: Plan, model: Model) -> Iterator[
         chain.notes.extend((*fitting.notes, *given))
         if turn == 0:
             yield Planned(replace(chain.plan, request=chain.full), given)
+        tflop = work(model, plan) / plan.request.count if plan.passes else 0.0
         for picture in range(plan.request.count):
+            meter = Meter(model.device)
             run.picture = picture
             painting = yield from _picture(chain, run)
             run.paintings.append(painting)
             done = chain.full.model_copy(update={"then": chain.full.then[:turn]})
             told = Painted if turn == len(chain.plan.then) else Followed
-            yield told(picture, painting.image, alone(done, picture))
+            chain.tflop += tflop
+            yield told(picture, painting.image, alone(done, picture), meter.cost(tflop))
     chain.before = run.paintings
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from gesso.checkpoint.hashes import auto_v3, sha256
 from gesso.errors import RequestError
+from gesso.generation.cost import Cost
 from gesso.generation.hires_text import told
 from gesso.generation.infotext import Infotext, write
 from gesso.generation.pictures import SUFFIXES, Texts, read_texts, write_picture
@@ -34,12 +35,14 @@ class Result:
         requests: for every picture, what would paint it alone.
         seconds: how long it took.
         notes: what had to be done otherwise than asked.
+        cost: what it took in all.
     """
 
     images: tuple[Image.Image, ...]
     requests: tuple[Request, ...]
     seconds: float
     notes: tuple[str, ...] = ()
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,13 @@ class Origin:
         )
 
 
-def save(image: Image.Image, request: Request, origin: Origin, out: Path) -> Path:
+def save(image: Image.Image, request: Request, origin: Origin, out: Path, cost: Cost | None = None) -> Path:
     """Save a picture with its complete request; never over another file.
 
     Args:
         request: resolved: no field is None that the model chose.
         out: a file name, or a folder in which prompt and seed make the name.
+        cost: what painting it took; not part of what paints it again.
 
     Returns:
         The file that was written.
@@ -91,7 +95,8 @@ def save(image: Image.Image, request: Request, origin: Origin, out: Path) -> Pat
         ResourceError: the file cannot be written.
     """
     path = out if out.suffix.lower() in SUFFIXES else out / f"{_title(request)}-{request.seed}.png"
-    texts = Texts(write(parameters(request, origin)), json.dumps(record(request, origin)))
+    told = record(request, origin) | ({} if cost is None else {"cost": cost.plain()})
+    texts = Texts(write(parameters(request, origin)), json.dumps(told))
     return write_picture(image, path, texts)
 
 

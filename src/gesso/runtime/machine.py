@@ -5,15 +5,16 @@ import platform
 import sys
 from pathlib import Path
 
-import torch
-
 __all__ = ["machine", "peak"]
 
 
 def machine() -> dict[str, str]:
     """Processor, memory, accelerators and the versions that numbers depend on."""
+    import torch
+
+    capability = torch.backends.cpu.get_cpu_capability()
     found = {
-        "cpu": f"{os.cpu_count()} cores of {_processor()}, {torch.backends.cpu.get_cpu_capability()}",
+        "cpu": f"{os.cpu_count()} cores of {_processor()}, {capability}",
         "memory": f"{_memory() / 2**30:.0f} GiB",
         "torch": torch.__version__,
         "python": platform.python_version(),

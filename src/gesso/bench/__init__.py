@@ -1,0 +1,1 @@
+"""What painting costs on this machine, beside other programs that are installed."""

@@ -1,0 +1,109 @@
+"""What one program's run of one case costs."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from gesso.runtime.machine import peak
+
+__all__ = ["Case", "Figures", "Marks"]
+
+CFG = 7.0
+"""Both halves of guidance are computed at every step."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is painted.
+
+    Args:
+        file: the checkpoint.
+        size: of the picture's sides, pixels.
+        steps: of the sampler, at least 2: the first is not counted.
+        count: pictures.
+        dtype: what the networks compute in, such as "bfloat16".
+        config: diffusers' configuration of the checkpoint, a folder; None leaves diffusers out.
+        memory: what gesso may hold, bytes; None for what there is.
+    """
+
+    file: Path
+    size: int
+    steps: int
+    count: int = 1
+    dtype: str = "float32"
+    config: Path | None = None
+    memory: int | None = None
+
+    def plain(self) -> dict[str, object]:
+        """The same as JSON can hold it."""
+        return {
+            name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()
+        }
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Seconds, and 10^9 bytes.
+
+    Args:
+        import_s: until the program can be called.
+        load_s: until its model is loaded.
+        load_peak_gb: the most held until then.
+        step_s: one step, the median without the first, which also reads the prompt and warms up.
+        decode_s: from the last step's end to the picture.
+        total_s: from the start of painting to the last picture.
+        peak_gb: the most held in all.
+    """
+
+    import_s: float
+    load_s: float
+    load_peak_gb: float
+    step_s: float
+    decode_s: float
+    total_s: float
+    peak_gb: float
+
+
+class Marks:
+    """Moments of a run as it happens.
+
+    Args:
+        began: when the program's import began, by `time.perf_counter`.
+    """
+
+    def __init__(self, began: float) -> None:
+        self.began = self.imported = self.loaded = began
+        self.load_peak = 0.0
+        self.ticks: list[float] = []
+        self.painted = began
+
+    def ready(self, imported: float, loaded: float) -> None:
+        """The model is loaded, painting begins."""
+        self.imported, self.loaded, self.load_peak = imported, loaded, _held()
+
+    def figures(self, steps: int) -> Figures:
+        """What it came to.
+
+        Args:
+            steps: of the first picture, whose are counted.
+        """
+        first = self.ticks[:steps]
+        return Figures(
+            import_s=self.imported - self.began,
+            load_s=self.loaded - self.imported,
+            load_peak_gb=self.load_peak,
+            step_s=_median([after - before for before, after in pairwise(first)]),
+            decode_s=self.painted - self.ticks[-1],
+            total_s=self.painted - self.loaded,
+            peak_gb=_held(),
+        )
+
+
+def _median(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else 0.0
+
+
+def _held() -> float:
+    return (peak() or 0) / 1e9

@@ -1,0 +1,89 @@
+"""`gesso bench`: what painting costs on this machine, beside other programs."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AliasChoices, BaseModel, ByteSize, Field
+from pydantic_settings import CliImplicitFlag
+
+if TYPE_CHECKING:
+    from gesso.bench.figures import Case, Figures
+    from gesso.bench.rounds import Runs
+
+__all__ = ["Bench"]
+
+
+class Bench(BaseModel, use_attribute_docstrings=True):
+    """Measure import, load, memory and painting, beside installed programs, each in a process of its own."""
+
+    model: Annotated[Path | None, Field(validation_alias=AliasChoices("m", "model"))] = None
+    """The checkpoint file; unless given, the built-in checkpoint."""
+    size: int | None = Field(default=None, ge=64, multiple_of=8)
+    """Pixels along the picture's sides; unless given, what the model was made for."""
+    steps: int = Field(default=4, ge=2)
+    """Steps; the first is not counted."""
+    also_steps: tuple[int, ...] = ()
+    """More numbers of steps to paint with, for the plot."""
+    also_size: tuple[int, ...] = ()
+    """More sizes."""
+    also_count: tuple[int, ...] = ()
+    """More numbers of pictures."""
+    programs: tuple[str, ...] = ("gesso", "diffusers")
+    """Who paints, where it is installed; diffusers also needs --config."""
+    config: Path | None = None
+    """diffusers' configuration of the checkpoint, a folder, since nothing is downloaded."""
+    memory: ByteSize | None = None
+    """What gesso may take, as for `generate`."""
+    rounds: int = Field(default=3, ge=1)
+    """How often each program paints each case; they take turns."""
+    dtype: str = "auto"
+    """auto, float32 or bfloat16, for all programs."""
+    out: Path = Path("bench.json")
+    """Where what was measured is written, with the machine it was measured on."""
+    plot: CliImplicitFlag[bool] = False
+    """Also draw cost against whatever varies, beside `out` (needs matplotlib)."""
+
+    def cli_cmd(self) -> None:
+        """Measure, and print the medians as a table."""
+        from gesso.bench.rounds import record, rounds, table
+
+        found: dict[str, tuple[Case, Runs]] = {}
+        for name, case in self._cases():
+            found[name] = (case, rounds(case, self.programs, self.rounds, _told))
+        self.out.write_text(json.dumps(record(found), indent=2) + "\n", encoding="utf-8")
+        sys.stdout.write(table(found) + "\n")
+        if self.plot:
+            from gesso.bench.plots import plot
+
+            for path in plot(found, self.out):
+                sys.stdout.write(f"{path}\n")
+
+    def _cases(self) -> "list[tuple[str, Case]]":
+        """The case, and those in which one thing is otherwise."""
+        from gesso.bench.figures import Case
+        from gesso.checkpoint.file import Checkpoint
+        from gesso.families.identify import identify
+        from gesso.model import builtin
+        from gesso.runtime.device import choose_device, choose_dtype
+
+        file = self.model or builtin()
+        size = self.size or identify(Checkpoint.open(file)).facts.defaults.size[0]
+        dtype = str(choose_dtype(self.dtype, choose_device("cpu"))).removeprefix("torch.")
+        memory = None if self.memory is None else int(self.memory)
+        case = Case(file, size, self.steps, 1, dtype, self.config, memory)
+        others = [replace(case, steps=each) for each in self.also_steps]
+        others += [replace(case, size=each) for each in self.also_size]
+        others += [replace(case, count=each) for each in self.also_count]
+        return [(_name(each), each) for each in (case, *others)]
+
+
+def _name(case: "Case") -> str:
+    many = f", {case.count} pictures" if case.count > 1 else ""
+    return f"{case.file.stem}, {case.size}x{case.size}, {case.steps} steps{many}"
+
+
+def _told(program: str, found: "Figures") -> None:
+    sys.stderr.write(f"{program}: {found.total_s:.2f} s to paint, {found.peak_gb:.2f} GB\n")

@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from gesso.bench.figures import Case, Marks
+
+
+def test_a_case_can_be_written_down() -> None:
+    case = Case(Path("a.safetensors"), 64, 3)
+    assert case.plain()["file"] == "a.safetensors"
+    assert case.plain()["config"] is None
+    paths = {"file": Path(str(case.plain()["file"]))}
+    assert Case(**(case.plain() | paths)) == case  # pyright: ignore[reportArgumentType]
+
+
+def test_the_first_step_is_not_counted_nor_those_of_later_pictures() -> None:
+    marks = Marks(10.0)
+    marks.ready(11.0, 13.0)
+    marks.ticks, marks.painted = [20.0, 22.0, 25.0, 40.0, 41.0, 42.0], 45.0
+    found = marks.figures(3)
+    assert (found.import_s, found.load_s, found.total_s) == (1.0, 2.0, 32.0)
+    assert found.step_s == 2.5
+    assert found.decode_s == 3.0
+    assert 0 < found.load_peak_gb <= found.peak_gb
+
+
+def test_one_step_has_no_time_of_its_own() -> None:
+    marks = Marks(0.0)
+    marks.ticks = [1.0]
+    assert marks.figures(1).step_s == pytest.approx(0.0)

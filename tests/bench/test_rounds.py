@@ -1,0 +1,56 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gesso.bench import rounds as module
+from gesso.bench.figures import Case, Figures
+from gesso.bench.programs import PROGRAMS, Program
+from gesso.bench.rounds import fresh, record, rounds, table
+from gesso.errors import GessoError, UnknownName
+from tests.models import save_model
+
+CASE = Case(Path("folder/model.safetensors"), 64, 2, config=Path("folder/config"))
+FIGURES = Figures(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+
+
+def test_a_run_in_its_own_process_gives_its_figures(tmp_path: Path) -> None:
+    case = Case(save_model(tmp_path / "model.safetensors", "sd1"), 64, 2)
+    assert fresh("gesso", case).total_s > 0
+
+
+def test_a_run_that_fails_says_how(tmp_path: Path) -> None:
+    with pytest.raises(GessoError, match=r"gesso must paint the case to be measured, however: .*nothing"):
+        fresh("gesso", Case(tmp_path / "nothing", 64, 2))
+
+
+def test_programs_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    anyone, nobody = (Program(lambda _, yes=yes: yes, PROGRAMS["gesso"].measure) for yes in (True, False))
+    monkeypatch.setattr(module, "PROGRAMS", {"a": anyone, "b": anyone, "c": nobody})
+    monkeypatch.setattr(module, "fresh", lambda name, _: asked.append(name) or FIGURES)
+    told: list[str] = []
+    found = rounds(CASE, "abc", 2, lambda name, _: told.append(name))
+    assert asked == told == ["a", "b", "a", "b"]
+    assert found == {"a": [FIGURES] * 2, "b": [FIGURES] * 2}
+    assert rounds(CASE, "a", 1) == {"a": [FIGURES]}
+
+
+def test_only_known_programs_can_be_measured() -> None:
+    with pytest.raises(UnknownName, match="blender"):
+        rounds(CASE, ["blender"], 1)
+
+
+def test_medians_and_spread_stand_in_the_table() -> None:
+    runs = {"gesso": [replace(FIGURES, step_s=each) for each in (1.0, 2.0, 5.0)], "diffusers": [FIGURES]}
+    lines = table({"small": (CASE, runs)}).splitlines()
+    assert lines[0].startswith("| case | program | import | load | load peak | step |")
+    assert (
+        "| small | gesso | 1.00 (±0.00) s | 2.00 (±0.00) s | 3.00 (±0.00) GB | 2.00 (±2.00) s |" in lines[2]
+    )
+    assert "| small | diffusers | 1.00 s |" in lines[3]
+    found = record({"small": (CASE, runs)})
+    assert json.loads(json.dumps(found))["cases"]["small"]["case"]["file"] == "model.safetensors"
+    assert "folder" not in json.dumps(found)
+    assert found["machine"]["torch"]
