@@ -4,6 +4,7 @@ python -m studies.cats.pictures --artwork runs/emoji/artwork/package/assets
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ WIDTH = 32  # of the UNet; the built-in one's is 64
 PLAIN = 0.3  # how often the background is white
 
 
-def numbers(names: tuple[str, ...]) -> tuple[int, ...]:
+def numbers(names: Sequence[str]) -> tuple[int, ...]:
     """Objects by their names."""
     known = [thing.name for thing in things()]
     return tuple(known.index(name) for name in names)

@@ -29,7 +29,7 @@ from studies.emoji.styles import PLAINLY, STYLES
 ANSWERS = (len(things()), 3, len(BACKGROUNDS), len(STYLES))
 BATCH = 64
 SETTINGS = TrainingSettings(
-    steps=2400, rate=2e-3, warmup=50, fall=0.7, average=0.95, report_every=50, weight_decay=0.05
+    steps=2850, rate=2e-3, warmup=50, fall=0.7, average=0.95, report_every=50, weight_decay=0.05
 )
 
 
@@ -153,11 +153,18 @@ def loss(network: Judge, sprites: Sprites, generator: torch.Generator) -> Tensor
 
 
 def _worn(pictures: Float[Tensor, "b 3 h w"], generator: torch.Generator) -> Float[Tensor, "b 3 h w"]:
-    """Half of the pictures blurred, all a little noisy."""
-    soft = functional.avg_pool2d(functional.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    """Half of the pictures blurred, some little and some as much as a young model's, all a little noisy."""
     share = torch.rand(len(pictures), 1, 1, 1, generator=generator)
+    wide = torch.rand(len(pictures), 1, 1, 1, generator=generator) < 0.5
+    soft = torch.where(wide, _blurred(_blurred(pictures, 5), 5), _blurred(pictures, 3))
     mixed = torch.where(share < 0.5, pictures, pictures.lerp(soft, 2 * share - 1))
     return mixed + 0.05 * torch.randn(pictures.shape, generator=generator)
+
+
+def _blurred(pictures: Float[Tensor, "b 3 h w"], side: int) -> Float[Tensor, "b 3 h w"]:
+    """Every pixel the mean of a square around it."""
+    around = functional.pad(pictures, (side // 2,) * 4, mode="replicate")
+    return functional.avg_pool2d(around, side, 1)
 
 
 def main() -> None:

@@ -120,8 +120,9 @@ def main() -> None:
         report[way.name or "as it is"] = {
             "style": float(found.style.mean()),
             "right object": float(found.thing.mean()),
-            "both": float((found.style * found.thing).mean()),
-            "both, of things not shown": float((found.style * found.thing)[new].mean()),
+            "right object among five": float(found.thing_in_five.mean()),
+            "style, things not shown": float(found.style[new].mean()),
+            "right object among five, things not shown": float(found.thing_in_five[new].mean()),
             "megabytes": file.stat().st_size / 1e6 if way.name else 0.0,
         }
         print(way.name, report[way.name or "as it is"], flush=True)
