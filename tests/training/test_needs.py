@@ -9,6 +9,7 @@ from gesso.errors import OutOfMemory
 from gesso.model import Model
 from gesso.training import needs as module
 from gesso.training.needs import check, needs
+from gesso.training.ranks import Ranks
 from gesso.training.setup import Ready
 from tests.training import made
 
@@ -32,6 +33,8 @@ def test_every_number_is_counted_as_often_as_it_is_held(files: dict[str, Path], 
     assert (full.weights, full.gradients, full.optimizer, full.average) == (whole, unet, 2 * unet, 0)
     fused = ready(model, tmp_path, subject={"kind": "full"}, run={"average": 0.0, "fused_backward": True})
     assert needs(fused).more == 2 * unet
+    shared = ready(model, tmp_path, subject={"kind": "full"}, run={"average": 0.0, "shard": True})
+    assert needs(shared, Ranks(0, 2)).more == 3 * unet // 2
     each = ready(model, tmp_path, run={"optimizer": "sgd", "average": 0.9})
     own = sum(weight.nbytes for weight in each.subject.module.parameters())
     found = needs(each)

@@ -9,6 +9,7 @@ from threading import Event
 from torch import Tensor
 
 from gesso.errors import NotFinite, RequestError
+from gesso.training.board import on_board
 from gesso.training.data.audit import Audit
 from gesso.training.loop import Progress, Run, Saved, Turn, train
 from gesso.training.needs import Needs, check
@@ -17,6 +18,7 @@ from gesso.training.ranks import ALONE, Ranks
 from gesso.training.recipe import Training
 from gesso.training.record import Record
 from gesso.training.setup import Ready, Setup, saving
+from gesso.training.sharding import gathered
 from gesso.training.states import States
 from gesso.training.validation import Validated, standing_in, validated
 
@@ -133,7 +135,7 @@ class Job:
         yield Audited(self.audit)
         ready = self.setup.ready(self.audit)
         states = States(self.recipe.out / "states", self.recipe.run.keep)
-        needed = check(ready)
+        needed = check(ready, self.ranks)
         run = Run(ready.subject.module, self.recipe.run, ranks=self.ranks)
         self.ranks.rows(self.recipe.batch)
         if self.ranks.first:
@@ -143,9 +145,12 @@ class Job:
             self.losses.back_to(run.step)
             self.measured.back_to(run.step)
             yield Started(run.step, _count(run), len(ready.album.order), needed)
-            if run.step and not self._written(run.step):
-                yield self._write(ready, run)
-        yield from self._learn(ready, run, states)
+        if self.ranks.any(self.ranks.first and run.step > 0 and not self._written(run.step)):
+            yield from self._write(ready, run)
+        events = self._learn(ready, run, states)
+        if self.recipe.tensorboard and self.ranks.first:
+            events = on_board(events, self.recipe.out / "tensorboard", run.step)
+        yield from events
         if run.step == self.recipe.run.steps and self.ranks.first:
             last = self.recipe.out / f"{self.recipe.title}.safetensors"
             beside = last.with_name(f".{last.name}.part")
@@ -160,10 +165,10 @@ class Job:
                 event = next(events, None)
             if event is None:
                 return
-            if not self.ranks.first:
-                continue
             if isinstance(event, Saved):
-                yield self._write(ready, run)
+                yield from self._write(ready, run)
+                continue
+            if not self.ranks.first:
                 continue
             first = event.step - len(event.losses) + 1
             self.losses.add({"step": first + i, "loss": each} for i, each in enumerate(event.losses))
@@ -172,20 +177,31 @@ class Job:
     def _loss(self, ready: Ready, run: Run) -> "_Loss":
         return _Loss(ready, run)
 
-    def _write(self, ready: Ready, run: Run) -> Written:
-        """Write what was learnt, measure it, paint with it."""
-        path, recipe, model = self.file(run.step), self.recipe, self.setup.model
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ready.subject.write(path, run.weights, saving(recipe, run.step))
-        found, kept_back = None, self.audit.of("validation")
-        if kept_back:
-            with standing_in(run.network, run.weights), ready.subject.learning():
-                found = validated(run.step, kept_back, ready.album, ready.lesson, recipe)
+    def _write(self, ready: Ready, run: Run) -> Iterator[Written]:
+        """Write what was learnt, measure it, paint with it; where every process has a part, all take part."""
+        if not self.ranks.first and not self.recipe.run.shard:
+            return
+        path, model = self.file(run.step), self.setup.model
+        learnt = gathered(run.weights, self.ranks)
+        if self.ranks.first:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ready.subject.write(path, learnt, saving(self.recipe, run.step))
+        found = self._measured(ready, run)
+        if not self.ranks.first:
+            return
+        if found is not None:
             self.measured.add([{"step": run.step, "loss": found.loss, "bands": found.bands}])
         use = ready.subject.use(path)
-        pictures = tuple(previewed(recipe, model, use, path.parent))
+        pictures = tuple(previewed(self.recipe, model, use, path.parent))
         self._forget()
-        return Written(run.step, path, found, pictures)
+        yield Written(run.step, path, found, pictures)
+
+    def _measured(self, ready: Ready, run: Run) -> Validated | None:
+        kept_back = self.audit.of("validation")
+        if not kept_back:
+            return None
+        with standing_in(run.network, run.weights), ready.subject.learning():
+            return validated(run.step, kept_back, ready.album, ready.lesson, self.recipe)
 
     def _written(self, step: int) -> bool:
         """Whether all that goes with a saved state is there."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import Any
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 
 from gesso.errors import BrokenFile, NotFinite
 from gesso.training.averaging import Average
-from gesso.training.ranks import ALONE, Ranks
+from gesso.training.ranks import ALONE, Ranks, all_there
 from gesso.training.settings import TrainingSettings
+from gesso.training.sharding import load_parts, save_parts, shard
 from gesso.training.states import States
 from gesso.training.stepping import Now, Stepping, stepping
 
@@ -86,6 +88,8 @@ class Run:
 
     def __post_init__(self) -> None:
         settings = self.settings
+        if settings.shard:
+            shard(self.network, self.ranks)
         self.average = Average(self.network, settings.average) if settings.average else None
         self.stepping = stepping(self.network, settings, self.ranks)
 
@@ -96,17 +100,20 @@ class Run:
             return self.average.weights
         return {name: weight.detach() for name, weight in self.network.named_parameters()}
 
-    def save(self, states: States) -> None:
-        """Write down all that the next step depends on; only the first of several processes does."""
-        if not self.ranks.first:
-            return
-        state: dict[str, Any] = {
+    def _state(self) -> dict[str, Any]:
+        return {
             "step": self.step,
             "network": self.network.state_dict(),
-            "average": {} if self.average is None else self.average.weights,
+            "average": {} if self.average is None else dict(self.average.weights),
             "optimizer": self.stepping.state(),
         }
-        states.save(self.step, state)
+
+    def save(self, states: States) -> None:
+        """Write down all that the next step depends on; of what all processes hold, only the first does."""
+        if self.settings.shard:
+            save_parts(states, self.step, self._state(), self.ranks)
+        elif self.ranks.first:
+            states.save(self.step, self._state())
 
     def resume(self, states: States) -> bool:
         """Go on from the newest saved state; False where there is none.
@@ -114,21 +121,32 @@ class Run:
         Raises:
             BrokenFile: it is not one of this run.
         """
-        state = states.newest()
-        if state is None:
+        paths = states.paths()
+        if not paths:
             return False
+        path = paths[-1]
         try:
+            state = self._read(path)
             self.network.load_state_dict(state["network"], strict=True)
             if self.average is not None:
                 self.average.load(state["average"])
             self.stepping.load(state["optimizer"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise BrokenFile(
-                f"a saved state must be of the same run, however: {states.paths()[-1]} is of another",
+                f"a saved state must be of the same run, however: {path} is of another",
                 hint=str(error).splitlines()[0],
             ) from error
         self.step = state["step"]
         return True
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        if path.is_dir() != self.settings.shard:
+            raise ValueError("one that is kept in parts goes on with run.shard, another without")
+        if not self.settings.shard:
+            return States.read(path)
+        state = self._state()
+        load_parts(path, state, self.ranks)
+        return state
 
 
 def share_of_rate(settings: TrainingSettings, step: int) -> float:
@@ -195,7 +213,8 @@ def _step(run: Run, loss: Loss) -> Tensor:
     """One optimizer step; its mean loss."""
     settings = run.settings
     parts: list[Tensor] = []
-    with run.stepping.moving(Now(run.step, share_of_rate(settings, run.step))):
+    now = Now(run.step, share_of_rate(settings, run.step))
+    with all_there(run.ranks.size), run.stepping.moving(now):
         for i in range(settings.accumulate):
             part = loss(_turn(settings.seed, run.step * settings.accumulate + i)) / settings.accumulate
             parts.append(part.detach())

@@ -6,6 +6,7 @@ from torch import nn
 
 from gesso.errors import OutOfMemory
 from gesso.runtime.memory import available, readable
+from gesso.training.ranks import ALONE, Ranks
 from gesso.training.recipe import Training
 from gesso.training.settings import TENSORWISE
 from gesso.training.setup import Ready
@@ -47,12 +48,12 @@ class Needs:
         return f"memory: {each}; what a step keeps for its way back comes on top"
 
 
-def needs(ready: Ready) -> Needs:
-    """What a run holds."""
+def needs(ready: Ready, ranks: Ranks = ALONE) -> Needs:
+    """What a process of a run holds."""
     networks = (*ready.setup.model.networks.values(), ready.subject.module)
     weights = {id(each): each for network in networks for each in network.parameters()}
-    trained = FLOAT * _count(ready.subject.module)
     settings = ready.setup.recipe.run
+    trained = FLOAT * _count(ready.subject.module) // (ranks.size if settings.shard else 1)
     return Needs(
         weights=sum(each.nbytes for each in weights.values()),
         gradients=0 if settings.fused_backward else trained,
@@ -61,13 +62,13 @@ def needs(ready: Ready) -> Needs:
     )
 
 
-def check(ready: Ready) -> Needs:
-    """What a run holds, refused where that cannot fit.
+def check(ready: Ready, ranks: Ranks = ALONE) -> Needs:
+    """What a process of a run holds, refused where that cannot fit.
 
     Raises:
         OutOfMemory: says what is needed, what there is, and which switches make it fit.
     """
-    found, free = needs(ready), available(ready.setup.model.device)
+    found, free = needs(ready, ranks), available(ready.setup.model.device)
     if free is not None and found.more > free:
         raise OutOfMemory(
             f"training must fit into memory, however: it takes {readable(found.more)} beside the weights, "

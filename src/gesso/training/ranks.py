@@ -1,7 +1,7 @@
 """Ranks: several processes that learn together, each its share of every batch; one alone is one of one.
 
-Every rank holds the whole subject, draws what the whole batch draws and looks at its own rows; the gradients
-are averaged. So any number of ranks learns, to rounding, what one process learns.
+Every rank draws what the whole batch draws and looks at its own rows; the gradients are averaged. It holds
+the whole subject, or a share of it (`sharding`). So any number of ranks learns, to rounding, what one does.
 """
 
 import os
@@ -15,7 +15,7 @@ from torch import Tensor, distributed
 
 from gesso.errors import RequestError, ResourceError
 
-__all__ = ["ALONE", "Ranks", "together"]
+__all__ = ["ALONE", "PATIENCE", "Ranks", "all_there", "together"]
 
 CHUNK = 16 * 2**20
 """Numbers that are averaged at once."""
@@ -82,13 +82,8 @@ class Ranks:
 
     def _mean(self, chunk: list[Tensor]) -> None:
         flat = torch.cat([each.flatten().to(self.device) for each in chunk])
-        try:
+        with all_there(self.size):
             distributed.all_reduce(flat)
-        except RuntimeError as error:
-            raise ResourceError(
-                f"all {self.size} processes must go on, however: one is gone",
-                hint="start them again: the run goes on from its last saved state",
-            ) from error
         flat /= self.size
         for each, part in zip(chunk, flat.split([one.numel() for one in chunk]), strict=True):
             each.copy_(part.view_as(each))
@@ -96,6 +91,25 @@ class Ranks:
 
 ALONE = Ranks()
 """One process by itself."""
+
+
+@contextmanager
+def all_there(size: int) -> Generator[None]:
+    """Say in a word of ours that another process is gone, where one must be heard inside.
+
+    Raises:
+        ResourceError: another rank is gone.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # gloo has no error of its own
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+            raise
+        raise ResourceError(
+            f"all {size} processes must go on, however: one is gone",
+            hint="start them again: the run goes on from its last saved state",
+        ) from error
 
 
 @contextmanager

@@ -260,6 +260,8 @@ class Training(Part):
     """What is worked out again on the way back instead of being kept: less memory, more time."""
     compiled: bool = False
     """Compile the UNet first: a minute or more before the first step, less for each (full)."""
+    tensorboard: bool = False
+    """Write curves for TensorBoard into the run's folder; needs the extra `train`."""
     keep: int | None = Field(default=None, ge=1)
     """So many saved files are kept, the newest and the best; unless given, all of them."""
     save_dtype: Literal["float32", "bfloat16", "float16"] | None = None

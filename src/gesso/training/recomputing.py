@@ -17,7 +17,7 @@ from gesso.networks.clip_text import Layer
 from gesso.networks.open_clip_text import ResidualBlock
 from gesso.networks.unet import Block
 
-__all__ = ["KINDS", "recomputing"]
+__all__ = ["KINDS", "of_kind", "recomputing"]
 
 KINDS: Mapping[str, tuple[type[nn.Module], ...]] = {
     "nothing": (),
@@ -30,7 +30,7 @@ KINDS: Mapping[str, tuple[type[nn.Module], ...]] = {
 @contextmanager
 def recomputing(modules: Iterable[nn.Module], kind: str) -> Generator[None]:
     """Inside some blocks of these modules nothing is kept for the way back, while this block runs."""
-    changed = dict.fromkeys(each for module in modules for each in _of_kind(module, KINDS[kind]))
+    changed = dict.fromkeys(each for module in modules for each in of_kind(module, KINDS[kind]))
     for each in changed:
         each.forward = _again(each.forward)
     try:
@@ -41,13 +41,13 @@ def recomputing(modules: Iterable[nn.Module], kind: str) -> Generator[None]:
             del each.forward
 
 
-def _of_kind(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterator[nn.Module]:
-    """The outermost of these kinds, so that nothing is worked out three times."""
+def of_kind(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterator[nn.Module]:
+    """The outermost modules of these kinds inside a module, so that nothing is worked out three times."""
     for child in module.children():
         if isinstance(child, kinds):
             yield child
         else:
-            yield from _of_kind(child, kinds)
+            yield from of_kind(child, kinds)
 
 
 def _again(forward: Callable[..., Any]) -> Callable[..., Any]:

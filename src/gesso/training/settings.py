@@ -10,6 +10,9 @@ __all__ = ["TrainingSettings"]
 TENSORWISE = frozenset({"adamw", "sgd", "adafactor", "lion"})
 """Optimizers that move a tensor by its own gradient and nothing else."""
 
+SHARDED = frozenset({"adamw", "sgd"})
+"""Optimizers that move tensors that lie in parts."""
+
 
 class TrainingSettings(BaseModel):
     """How long, how fast and how often; the data and the loss are given apart.
@@ -46,6 +49,8 @@ class TrainingSettings(BaseModel):
     the longest gradient of a single tensor."""
     weights: Literal["float32", "bfloat16"] = "float32"
     """What networks that are trained whole are kept in; bfloat16, rounded by chance, takes half."""
+    shard: bool = False
+    """Each of several processes keeps only its share of networks that are trained whole (FSDP)."""
     average: float = Field(default=0.999, ge=0, lt=1)
     """How much of the averaged weights is kept each step; 0 averages nothing."""
     seed: int = 0
@@ -68,6 +73,11 @@ class TrainingSettings(BaseModel):
             raise ValueError(
                 f"fused_backward must come with an optimizer that moves each tensor by itself "
                 f"({', '.join(sorted(TENSORWISE))}), however: {self.optimizer}"
+            )
+        if self.shard and (self.fused_backward or self.optimizer not in SHARDED):
+            raise ValueError(
+                f"shard must come with {' or '.join(sorted(SHARDED))} and without fused_backward, however: "
+                f"{self.optimizer}{' with fused_backward' if self.fused_backward else ''}"
             )
         if self.weights != "float32" and not self.fused_backward:
             raise ValueError(f"weights = {self.weights} must come with fused_backward, however: it is off")

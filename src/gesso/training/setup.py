@@ -11,6 +11,7 @@ from gesso.errors import RequestError, Unsupported
 from gesso.model import Model, load
 from gesso.runtime.device import choose_device, choose_dtype
 from gesso.sampling.levels import TrainedLevels
+from gesso.training.board import must_be_there
 from gesso.training.compiled import compiled
 from gesso.training.data.album import Album
 from gesso.training.data.audit import Audit, audited
@@ -128,14 +129,28 @@ def _mixed(recipe: Training, model: Model) -> torch.dtype | None:
     return wanted if model.dtype is torch.float32 and wanted is not torch.float32 else None
 
 
-def _check(recipe: Training, model: Model) -> None:
-    """Refuse what cannot work together, before anything runs."""
-    facts = model.identity.facts
+def _check_running(recipe: Training) -> None:
+    """Refuse ways of running that do not suit what is trained."""
+    if recipe.tensorboard:
+        must_be_there()
     if recipe.run.weights != "float32" and recipe.subject.kind not in WHOLE:
         raise RequestError(
             f"run.weights must be float32 where little is trained, however: {recipe.run.weights} with "
             f"{recipe.subject.kind}"
         )
+    if recipe.run.shard and recipe.subject.kind not in WHOLE:
+        raise RequestError(
+            f"run.shard must come with networks that are trained whole, however: {recipe.subject.kind} is "
+            "small, and every process keeps all of it"
+        )
+    if recipe.run.shard and recipe.compiled:
+        raise RequestError("run.shard must come without compiled, however: the recipe asks for both")
+
+
+def _check(recipe: Training, model: Model) -> None:
+    """Refuse what cannot work together, before anything runs."""
+    _check_running(recipe)
+    facts = model.identity.facts
     own, asked = facts.prediction.value, recipe.objective.prediction
     if not isinstance(model.denoiser.levels, TrainedLevels) or asked not in PREDICTIONS:
         raise Unsupported(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,14 +44,21 @@ class States:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
             raise ResourceError(f"{path} must be writable, however: {error}") from error
+        self.forget()
+
+    def forget(self) -> None:
+        """Delete all but the newest few."""
         for old in self.paths()[: -self.keep]:
-            old.unlink()
+            if old.is_dir():
+                shutil.rmtree(old)
+            else:
+                old.unlink()
 
     def paths(self) -> list[Path]:
-        """Every state that is there, the oldest first."""
+        """Every state that is there, the oldest first; those in parts are folders."""
         if not self.folder.is_dir():
             return []
-        return sorted(each for each in self.folder.iterdir() if re.fullmatch(r"\d{8}\.pt", each.name))
+        return sorted(each for each in self.folder.iterdir() if re.fullmatch(r"\d{8}\.(pt|parts)", each.name))
 
     def newest(self) -> dict[str, Any] | None:
         """The newest state, unless there is none.
@@ -59,12 +67,19 @@ class States:
             BrokenFile: it cannot be read.
         """
         paths = self.paths()
-        if not paths:
-            return None
+        return self.read(paths[-1]) if paths else None
+
+    @staticmethod
+    def read(path: Path) -> dict[str, Any]:
+        """A state that is in one file.
+
+        Raises:
+            BrokenFile: it cannot be read.
+        """
         try:
-            return torch.load(paths[-1], weights_only=True)
+            return torch.load(path, weights_only=True)
         except Exception as error:  # torch.load raises whatever the bytes lead it to
             raise BrokenFile(
-                f"{paths[-1]} must be a saved state, however: {error}",
+                f"{path} must be a saved state, however: {error}",
                 hint="delete it to go on from the one before",
             ) from error

@@ -8,12 +8,14 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 
 from gesso.errors import NotFinite
 from gesso.training.optimizers import optimizer, ready
 from gesso.training.ranks import ALONE, Ranks
 from gesso.training.rounding import rounded
 from gesso.training.settings import TrainingSettings
+from gesso.training.sharding import plain, whole
 
 __all__ = ["Apart", "Now", "Stepping", "Together", "stepping"]
 
@@ -73,18 +75,30 @@ class Together:
         ready(self.optimizer, training=True)
         yield
         weights = [each for each in self.network.parameters() if each.grad is not None]
-        self.ranks.average(each.grad for each in weights if each.grad is not None)
-        _finite(nn.utils.clip_grad_norm_(weights, self.settings.clip), now)
+        # those that lie in parts are averaged already
+        self.ranks.average(plain(each.grad for each in weights if each.grad is not None))
+        _finite(whole(nn.utils.clip_grad_norm_(weights, self.settings.clip)), now)
         _move(self.optimizer, now)
         ready(self.optimizer, training=False)
 
     def state(self) -> dict[str, Any]:
         """The optimizer's."""
-        return self.optimizer.state_dict()
+        if not self.settings.shard:
+            return self.optimizer.state_dict()
+        # by the parameters' names, and begun where no step was done: what parts are read into
+        with _learning(self.network):
+            return get_optimizer_state_dict(self.network, self.optimizer)
 
     def load(self, state: Mapping[str, Any]) -> None:
         """The optimizer's."""
-        _load(self.optimizer, state)
+        if not self.settings.shard:
+            _load(self.optimizer, state)
+            return
+        rates = [group["highest"] for group in self.groups]
+        with _learning(self.network):
+            set_optimizer_state_dict(self.network, self.optimizer, dict(state))
+        for group, rate in zip(self.groups, rates, strict=True):
+            group["highest"] = rate
 
     @property
     def groups(self) -> Iterator[dict[str, Any]]:
@@ -163,6 +177,19 @@ class Apart:
 def stepping(network: nn.Module, settings: TrainingSettings, ranks: Ranks = ALONE) -> Stepping:
     """The way that settings ask for."""
     return (Apart if settings.fused_backward else Together)(network, settings, ranks)
+
+
+@contextmanager
+def _learning(network: nn.Module) -> Generator[None]:
+    """Gradients are let through: torch has no state for what is let through none, as before a run goes on."""
+    still = [each for each in network.parameters() if not each.requires_grad]
+    for each in still:
+        each.requires_grad = True
+    try:
+        yield
+    finally:
+        for each in still:
+            each.requires_grad = False
 
 
 def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from gesso.training.data.album import Album
 from gesso.training.data.audit import Entry
 from gesso.training.lesson import Lesson
 from gesso.training.recipe import TimeRules, Training
+from gesso.training.sharding import lies_in_parts
 
 __all__ = ["Validated", "standing_in", "validated"]
 
@@ -71,12 +72,23 @@ def _times(recipe: Training, band: int) -> TimeRules:
 
 @contextmanager
 def standing_in(module: nn.Module, weights: Mapping[str, Tensor]) -> Generator[None]:
-    """Other values in a module's parameters while the block runs; nothing of the same type is copied."""
-    before = {name: each.data for name, each in module.named_parameters()}
+    """Other values in a module's parameters while the block runs; only those in parts are copied."""
+    named = dict(module.named_parameters())
+    before = {
+        name: each.detach().clone() if lies_in_parts(each) else each.data for name, each in named.items()
+    }
     try:
-        for name, each in module.named_parameters():
-            each.data = weights[name].to(each.dtype)
+        _put(named, weights)
         yield
     finally:
-        for name, each in module.named_parameters():
-            each.data = before[name]
+        _put(named, before)
+
+
+@torch.no_grad()
+def _put(named: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
+    for name, each in named.items():
+        if lies_in_parts(each):
+            # the process knows its part by where it lies
+            each.copy_(values[name])
+        else:
+            each.data = values[name].to(each.dtype)

@@ -1,0 +1,136 @@
+"""Processes that each keep a share learn what one learns, save in parts, and go on in another number."""
+
+import multiprocessing
+import os
+import shutil
+from dataclasses import replace
+from multiprocessing.queues import Queue
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from gesso.errors import BrokenFile, GessoError, RequestError
+from gesso.families.blueprint import checkpoint_shapes
+from gesso.training.job import Job
+from gesso.training.ranks import together
+from gesso.training.recipe import Training
+from gesso.training.record import Record
+from gesso.training.setup import opened
+from tests.models import DEFAULTS, PLANS, random_weights
+from tests.training import made
+from tests.training.test_ranks import free_port
+
+FORK = multiprocessing.get_context("fork")
+STEPS = 20
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A UNet of two levels: torch takes long to put many tensors into parts."""
+    plan = PLANS["sd1"]
+    small = replace(plan, unet=replace(plan.unet, multipliers=(1, 2), depths=(1, 0)))
+    path = tmp_path_factory.mktemp("small") / "small.safetensors"
+    save_file(random_weights(checkpoint_shapes(small)), path, {"gesso.defaults": DEFAULTS})
+    return path
+
+
+def recipe(model: Path, folder: Path, out: str, **run: Any) -> Training:
+    # gradients next to nothing must not decide which way a weight goes
+    known = {"steps": STEPS, "save_every": 10, "rate": 1e-3, "options": {"eps": 1e-3}, "average": 0.9}
+    settings = {**known, "shard": True, **run}
+    return made.recipe(
+        model,
+        folder / "p",
+        folder / out,
+        name="x",
+        batch=2,
+        cache=folder / "cache",
+        subject={"kind": "full"},
+        validation={"share": 0.3, "bands": 1},
+        recompute="blocks",
+        run=settings,
+    )
+
+
+def learn(asked: Training, rank: int, size: int, port: int, said: "Queue[str]") -> None:
+    """One rank, to the end or until another is gone; tells how many numbers it held."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size)}
+    with together(torch.device("cpu")) as ranks:
+        job = Job(opened(asked), None, ranks)
+        for _ in job.look():
+            pass
+        try:
+            list(job.carried_out())
+        except GessoError as error:
+            said.put(str(error))
+
+
+def carried_out(asked: Training, size: int, lose_at: int | None = None) -> list[str]:
+    """By so many processes, the last of which may be lost after a step's state."""
+    said: Queue[str] = FORK.Queue()
+    port = free_port()
+    ranks = [FORK.Process(target=learn, args=(asked, rank, size, port, said)) for rank in range(size)]
+    for each in ranks:
+        each.start()
+    if lose_at is not None:
+        state = asked.out / "states" / f"{lose_at:08}.parts"
+        while not state.exists() and ranks[0].is_alive():
+            ranks[0].join(0.05)
+        ranks[-1].kill()
+    for each in ranks:
+        each.join()
+    return [] if said.empty() else [said.get()]
+
+
+def losses(out: Path) -> list[float]:
+    return [row["loss"] for row in Record(out / "losses.jsonl").rows()]
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_shares_learn_what_one_process_learns_and_another_number_goes_on(model: Path, tmp_path: Path) -> None:
+    made.album(tmp_path / "p", 4)
+    one = recipe(model, tmp_path, "one", shard=False)
+    made.carried_out(one)
+    two = recipe(model, tmp_path, "two", keep=2)
+    assert carried_out(two, 2) == []
+    assert len(losses(two.out)) == STEPS
+    assert losses(two.out) == pytest.approx(losses(one.out), rel=1e-5)
+    measured = [Record(tmp_path / out / "validation.jsonl").rows() for out in ("one", "two")]
+    assert [row["step"] for row in measured[1]] == [10, 20]
+    assert [row["loss"] for row in measured[1]] == pytest.approx(
+        [row["loss"] for row in measured[0]], rel=1e-4
+    )
+    # both halves are in the folder
+    parts, last = sorted((two.out / "states").iterdir())
+    assert len(list(parts.glob("*.distcp"))) == 2
+    # alone from the middle, without meeting anyone
+    shutil.rmtree(last)
+    made.carried_out(two)
+    assert losses(two.out) == pytest.approx(losses(one.out), rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_lost_process_ends_the_run_with_a_word(model: Path, tmp_path: Path) -> None:
+    made.album(tmp_path / "p", 6)
+    asked = recipe(model, tmp_path, "lost", steps=500, save_every=1)
+    (word,) = carried_out(asked, 2, lose_at=1)
+    assert "one is gone" in word
+    assert any((asked.out / "states").glob("*.parts"))
+
+
+def test_what_cannot_go_together_is_refused(model: Path, tmp_path: Path) -> None:
+    made.album(tmp_path / "p", 2)
+    asked = made.recipe(model, tmp_path / "p", tmp_path / "lora", run={"shard": True})
+    with pytest.raises(RequestError, match="trained whole"):
+        opened(asked)
+    both = recipe(model, tmp_path, "both").model_copy(update={"recompute": "nothing", "compiled": True})
+    with pytest.raises(RequestError, match="without compiled"):
+        opened(both)
+    whole = recipe(model, tmp_path, "run", steps=1, shard=False)
+    made.carried_out(whole)
+    with pytest.raises(BrokenFile, match="same run"):
+        made.carried_out(recipe(model, tmp_path, "run", steps=2))
