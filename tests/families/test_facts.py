@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +69,15 @@ def test_a_playground_file_has_its_own_latent_space() -> None:
     shapes = checkpoint_shapes(SDXL) | {"edm_mean": (1, 4, 1, 1)}
     found = resolve(table(shapes), FAMILY, None)
     assert (found.latent, found.latent_by) == (PLAYGROUND, "marker tensors")
+
+
+def test_a_model_of_few_steps_is_told_by_its_name_or_title_below_its_own_word() -> None:
+    titled = facts(modelspec__title="SDXL Lightning, 8 steps")
+    assert (titled.defaults.steps, titled.defaults.cfg, titled.defaults_by) == (8, 1.0, "name")
+    named = replace(with_metadata(), path=Path("models/sd_turbo.safetensors"))
+    assert resolve(named, FAMILY, None).defaults.sampler == "euler_ancestral"
+    stated = facts(modelspec__title="Lightning", gesso__defaults='{"steps": 5}')
+    assert (stated.defaults.steps, stated.defaults_by) == (5, "metadata")
 
 
 def test_a_files_defaults_leave_the_rest_to_the_family() -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,14 @@ def test_decisions_name_their_rule() -> None:
     assert decisions["attention heads"] == "one for every 64 channels (by family)"
     assert found("sd1").decisions["attention heads"] == "8 (by family)"
     assert decisions["defaults"] == "1024x1024, 30 steps, dpmpp_2m, karras, cfg 6 (by family)"
+
+
+def test_a_model_of_few_steps_is_told_by_its_name() -> None:
+    named = replace(table(KINDS["sdxl"][0]), path=Path("sdxl_lightning_4step.safetensors"))
+    decisions = report(identify(named)).decisions
+    assert decisions["paints in few steps"].startswith("Lightning (by name; ByteDance")
+    assert decisions["defaults"] == "1024x1024, 4 steps, euler, sgm_uniform, cfg 1 (by name)"
+    assert "paints in few steps" not in found("sd1").decisions
 
 
 def test_the_text_says_what_the_data_says() -> None:

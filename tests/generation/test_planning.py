@@ -6,7 +6,7 @@ from gesso.checkpoint.file import Checkpoint
 from gesso.errors import DoesNotFit, RequestError
 from gesso.generation.planning import beside, make_plan, outlines
 from gesso.model import Model, load
-from gesso.request import ControlUse, FollowUp, Request, Source
+from gesso.request import ControlUse, FollowUp, LoraUse, Request, Source
 from tests.control.made import save_net
 from tests.models import save_model
 
@@ -70,3 +70,13 @@ def test_an_adapter_that_follows_is_refused_before_anything_is_painted(
     assert make_plan(outline, Request(then=(FollowUp(controls=(use,)),))).then
     with pytest.raises(DoesNotFit):
         make_plan(outline, Request(then=(FollowUp(controls=(use,), model=files["sdxl"]),)))
+
+
+def test_a_lora_of_few_steps_says_what_a_request_leaves_open(outline: Model, tmp_path: Path) -> None:
+    use = LoraUse(file=tmp_path / "sdxl_lightning_2step_lora.safetensors")
+    found = make_plan(outline, Request(seed=1, loras=(use,))).request
+    assert (found.steps, found.sampler, found.schedule, found.cfg) == (2, "euler", "sgm_uniform", 1.0)
+    asked = make_plan(outline, Request(seed=1, loras=(use,), steps=7, cfg=3.0)).request
+    assert (asked.steps, asked.cfg) == (7, 3.0)
+    off = make_plan(outline, Request(seed=1, loras=(use.model_copy(update={"weight": 0.0}),))).request
+    assert off.steps == outline.identity.facts.defaults.steps

@@ -1,7 +1,7 @@
 """Facts that neither names nor shapes show, each with the rule that decided it.
 
 The order is always the same: the user's word, the file's metadata, marker tensors, a behaviour probe (only
-when the weights are loaded and only for families that are ambiguous), the family's rule.
+when the weights are loaded and only for families that are ambiguous), the file's name, the family's rule.
 """
 
 import json
@@ -14,10 +14,11 @@ from pydantic import TypeAdapter
 from gesso.checkpoint.file import Checkpoint
 from gesso.errors import BrokenFile, UnknownName
 from gesso.families.family import Defaults, Family, HeadRule, LatentSpace, PredictionName
+from gesso.families.few_steps import few_steps
 
-__all__ = ["Decision", "Facts", "Rule", "predictions", "resolve"]
+__all__ = ["Decision", "Facts", "Rule", "called", "predictions", "resolve"]
 
-Rule = Literal["user", "metadata", "marker tensors", "probe", "family"]
+Rule = Literal["user", "metadata", "marker tensors", "probe", "name", "family"]
 
 _METADATA_NAMES = {
     "v": "v",
@@ -79,7 +80,7 @@ def resolve(checkpoint: Checkpoint, family: Family, prediction: str | None) -> F
     scale = _stated(checkpoint, "gesso.latent_scale")
     playground = "edm_mean" in checkpoint.shapes
     latent = PLAYGROUND if playground else family.latent
-    defaults = checkpoint.metadata.get("gesso.defaults")
+    defaults, defaults_by = _defaults(checkpoint, family.defaults)
     return Facts(
         prediction=_prediction(checkpoint, family, prediction),
         levels=_levels(checkpoint),
@@ -87,8 +88,8 @@ def resolve(checkpoint: Checkpoint, family: Family, prediction: str | None) -> F
         heads_by="metadata" if heads else "family",
         latent=replace(latent, scale=scale) if scale else latent,
         latent_by="metadata" if scale else ("marker tensors" if playground else "family"),
-        defaults=_defaults(defaults, family.defaults) if defaults else family.defaults,
-        defaults_by="metadata" if defaults else "family",
+        defaults=defaults,
+        defaults_by=defaults_by,
         sigma_range=(0.002, 120.0) if "edm_vpred.sigma_max" in checkpoint.shapes else (0.002, 80.0),
     )
 
@@ -135,9 +136,19 @@ def _stated(checkpoint: Checkpoint, key: str) -> float | None:
     return value
 
 
-def _defaults(text: str, family: Defaults) -> Defaults:
-    """The file's own defaults over the family's."""
-    try:
-        return TypeAdapter(Defaults).validate_python({**asdict(family), **json.loads(text)})
-    except (TypeError, ValueError) as error:
-        raise BrokenFile(f"metadata gesso.defaults must be defaults as JSON, however: {error}") from error
+def _defaults(checkpoint: Checkpoint, family: Defaults) -> tuple[Defaults, Rule]:
+    """The file's own defaults over the family's, or those of the way in which it was distilled."""
+    text = checkpoint.metadata.get("gesso.defaults")
+    if text:
+        try:
+            own = TypeAdapter(Defaults).validate_python({**asdict(family), **json.loads(text)})
+        except (TypeError, ValueError) as error:
+            raise BrokenFile(f"metadata gesso.defaults must be defaults as JSON, however: {error}") from error
+        return own, "metadata"
+    kind = few_steps(called(checkpoint))
+    return (family, "family") if kind is None else (kind.over(family), "name")
+
+
+def called(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What people call a file: its name, and its title."""
+    return (checkpoint.path.stem, checkpoint.metadata.get("modelspec.title", ""))

@@ -5,7 +5,8 @@ from math import prod
 
 from pydantic import BaseModel, ConfigDict
 
-from gesso.families.facts import Decision
+from gesso.families.facts import Decision, called
+from gesso.families.few_steps import few_steps
 from gesso.families.identify import Identity
 
 __all__ = ["PartReport", "Report", "report"]
@@ -103,7 +104,9 @@ def _decisions(identity: Identity) -> dict[str, str]:
     facts = identity.facts
     heads = facts.heads.count or f"one for every {facts.heads.width} channels"
     size = "x".join(map(str, facts.defaults.size))
-    return {
+    kind = few_steps(called(identity.checkpoint)) if facts.defaults_by == "name" else None
+    distilled = {} if kind is None else {"paints in few steps": f"{kind.title} (by name; {kind.source})"}
+    return distilled | {
         "prediction": _said(facts.prediction),
         "noise levels": _said(facts.levels),
         "attention heads": f"{heads} (by {facts.heads_by})",

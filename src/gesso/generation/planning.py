@@ -5,6 +5,8 @@ from pathlib import Path
 
 from gesso.checkpoint.hashes import sha256
 from gesso.errors import RequestError
+from gesso.families.few_steps import few_steps
+from gesso.families.identify import Identity
 from gesso.generation.editing import surveyed
 from gesso.generation.enlarging import check_upscaler
 from gesso.generation.fitting import check
@@ -71,9 +73,18 @@ def _planned(model: Model, request: Request, before: Size | None) -> Plan:
     if source is not None:
         told = source.model_copy(update={"upscaler_sha256": check_upscaler(source)})
         named = named.model_copy(update={"source": told})
+    identity = _distilled(model.identity, named)
     # the seed decides what choices in braces name
-    full = furnished(resolved(named, model.identity, model.factor, seen))
-    return plan(full, model.identity, model.denoiser.levels, model.factor, seen)
+    full = furnished(resolved(named, identity, model.factor, seen))
+    return plan(full, identity, model.denoiser.levels, model.factor, seen)
+
+
+def _distilled(identity: Identity, request: Request) -> Identity:
+    """The identity with the defaults of a LoRA that has the model paint in few steps."""
+    kind = few_steps(use.file.stem for use in request.loras if use.weight)
+    if kind is None:
+        return identity
+    return replace(identity, facts=replace(identity.facts, defaults=kind.over(identity.facts.defaults)))
 
 
 def _named(follow: FollowUp) -> FollowUp:
