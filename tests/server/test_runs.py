@@ -38,6 +38,10 @@ def test_runs_are_told_with_their_curves(tmp_path: Path) -> None:
 
 def test_runs_are_for_those_who_manage(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    key = Keyring(Services.of(settings).table.engine).add("ann")
-    answer = client_of(settings).get("/api/runs", headers={"authorization": f"Bearer {key}"})
-    assert answer.status_code == 403
+    run(settings.places.library / "dog")
+    ring = Keyring(Services.of(settings).table.engine)
+    client = client_of(settings)
+    for name, scopes, count in (("ann", ["paint"], 0), ("root", ["paint", "manage"], 1)):
+        headers = {"authorization": f"Bearer {ring.add(name, scopes)}"}
+        assert len(client.get("/api/runs", headers=headers).json()) == count
+        assert client.get("/api/runs/dog", headers=headers).status_code == (200 if count else 404)

@@ -10,7 +10,8 @@ from fastapi import APIRouter
 from fastapi import Request as HttpRequest
 from pydantic import BaseModel, ConfigDict
 
-from gesso.server.access import Manager
+from gesso.server.access import Painter
+from gesso.server.keys import Caller
 from gesso.server.refusals import Refused
 from gesso.server.services import services
 from gesso.server.settings import Settings
@@ -50,27 +51,25 @@ class RunView(Run):
 
 
 @router.get("/runs")
-async def runs(http: HttpRequest, caller: Manager) -> list[Run]:
-    """Training runs, the last to change first."""
-    del caller
+async def runs(http: HttpRequest, caller: Painter) -> list[Run]:
+    """Training runs, the last to change first; none without the scope manage."""
     settings = services(http).settings
 
     def look() -> list[Run]:
-        found = (_told(name, folder) for name, folder in _folders(settings))
+        found = (_told(name, folder) for name, folder in _seen(settings, caller))
         return sorted((each for each in found if each is not None), key=lambda each: -each.changed)
 
     return await asyncio.to_thread(look)
 
 
 @router.get("/runs/{name:path}")
-async def run(name: str, http: HttpRequest, caller: Manager) -> RunView:
+async def run(name: str, http: HttpRequest, caller: Painter) -> RunView:
     """A training run with its curves."""
-    del caller
     settings = services(http).settings
 
     def look() -> RunView | None:
         # the name is looked for among those that are there, never made a path
-        folder = dict(_folders(settings)).get(name)
+        folder = dict(_seen(settings, caller)).get(name)
         told = None if folder is None else _told(name, folder)
         return None if folder is None or told is None else _drawn(told, folder)
 
@@ -80,8 +79,10 @@ async def run(name: str, http: HttpRequest, caller: Manager) -> RunView:
     return found
 
 
-def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
-    """All folders of runs, by name."""
+def _seen(settings: Settings, caller: Caller) -> Iterator[tuple[str, Path]]:
+    """All folders of runs that a caller may see, by name."""
+    if not caller.may("manage"):
+        return
     for root in (settings.runs, settings.places.library):
         for depth in ("*", "*/*"):
             for each in sorted(root.glob(f"{depth}/{LOSSES}")):
