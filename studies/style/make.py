@@ -21,6 +21,7 @@ def steps() -> Iterator[Step]:
         if way.name:
             yield training(HERE / f"{way.name}.toml", RUNS / way.name / f"{way.name}.safetensors")
     yield Step(RUNS / "scored", "studies.style.score")
+    yield Step(RUNS / "merged", "studies.style.merged")
 
 
 if __name__ == "__main__":

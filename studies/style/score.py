@@ -16,8 +16,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 import gesso
-from gesso.adapters.lora import open_lora
-from gesso.adapters.site import Target
 from gesso.generation.latents import as_pixels
 from studies.emoji.judge import judge, load
 from studies.emoji.objects import things
@@ -51,7 +49,8 @@ class Way:
         return self.name in {"full", "dreambooth"}
 
 
-def _lora(path: Path) -> Mapping[str, Any]:
+def attached(path: Path) -> Mapping[str, Any]:
+    """Fields of a request that put a LoRA beside the weights."""
     return {"loras": ({"file": path},)}
 
 
@@ -62,8 +61,8 @@ def _word(path: Path) -> Mapping[str, Any]:
 WAYS = (
     Way(""),
     Way("full"),
-    Way("lora-4", fields=_lora),
-    Way("lora-16", fields=_lora),
+    Way("lora-4", fields=attached),
+    Way("lora-16", fields=attached),
     Way("dreambooth", after=f", {WORD}"),
     Way(WORD, after=f", {WORD}", fields=_word),
 )
@@ -89,13 +88,6 @@ def painted(model: gesso.Model, prompts: list[str], fields: Mapping[str, Any]) -
         request = gesso.Request.model_validate({"prompt": prompt, "seed": seed, **fields})
         found.append(as_pixels(gesso.paint(model, request).images[0]))
     return torch.cat(found)
-
-
-def merged(file: Path) -> gesso.Model:
-    """The built-in checkpoint with a LoRA written into its weights."""
-    model = gesso.load()
-    open_lora(file, Target.of(model)).bake(model)
-    return model
 
 
 def main() -> None:
@@ -130,14 +122,6 @@ def main() -> None:
         labels += [
             f"{way.name or 'as it is'}: {text}" if i == 0 else text for i, text in enumerate(words[:SHOWN])
         ]
-    file = asked.folder / "lora-16" / "lora-16.safetensors"
-    attached = painted(gesso.load(), words[:SHOWN], _lora(file))
-    written = painted(merged(file), words[:SHOWN], {})
-    apart = ((attached - written).abs() * 127.5).round()
-    report["lora-16 merged beside attached"] = {
-        "largest difference of 255": float(apart.max()),
-        "mean difference of 255": float(apart.mean()),
-    }
     grid(torch.cat(rows), labels, SHOWN).save(asked.out / "grid.png", optimize=True)
     (asked.out / "score.json").write_text(json.dumps(report, indent=2) + "\n")
 
