@@ -73,7 +73,10 @@ def test_what_is_left_is_for_weights_that_stay(
     others = module.present(tight)
     found = spending(replace(tight, memory=others + waiting.window + room), make_plan(tight, ASK))
     assert found.stays == room
-    assert spending(replace(tight, memory=0), make_plan(tight, ASK)).stays == 0
+    short = spending(replace(tight, memory=others), make_plan(tight, ASK))
+    assert short.stays == 0
+    assert "more than allowed" in short.traded[1]
+    assert len(found.traded) == 1
 
 
 def test_a_model_that_follows_is_under_the_same_ceiling(file: Path, tight: Model, tmp_path: Path) -> None:

@@ -50,11 +50,13 @@ def spending(model: Model, plan: Plan) -> Spending:
     if waiting is None or model.memory is None or not plan.passes:
         return Spending()
     work = ASIDE + SHARE * int(working(model, plan))
-    stays = max(0, model.memory - present(model) - waiting.window - work)
+    left = model.memory - present(model) - waiting.window - work
+    stays = max(0, left)
     again = waiting.again(stays)
     texts = sum(each.nbytes for name, each in model.waiting.items() if name != "unet")
     said = (
         f"weights stay in {model.path.name}: {readable(again)} of the denoiser's {readable(waiting.nbytes)} "
         f"are read again at every step, the text encoders' {readable(texts)} for every prompt"
     )
-    return Spending(waiting, stays, (said,))
+    more = (f"about {readable(-left)} more than allowed may be taken",) if left < 0 else ()
+    return Spending(waiting, stays, (said, *more))
