@@ -103,5 +103,9 @@ def test_what_cannot_go_together_is_refused() -> None:
         TrainingSettings.model_validate(fields | {"accumulate": 2})
     with pytest.raises(ValidationError, match="by itself"):
         TrainingSettings.model_validate(fields | {"optimizer": "prodigy"})
+    with pytest.raises(ValidationError, match="without fused_backward"):
+        TrainingSettings.model_validate(fields | {"shard": True})
+    with pytest.raises(ValidationError, match="without shard"):
+        TrainingSettings.model_validate({"steps": 1, "shard": True, "widths": (0.1,)})
     with pytest.raises(ValidationError, match="must come with fused_backward"):
         TrainingSettings.model_validate({"steps": 1, "weights": "bfloat16"})

@@ -30,6 +30,8 @@ class Train(Training):
     """Print the recipe, complete, and do nothing."""
     compare: CliImplicitFlag[bool] = False
     """Rank the run's saved files by their validation, best first, and do nothing else."""
+    averaged: float | None = Field(default=None, ge=0.01, le=0.25)
+    """Write what was learnt, averaged over this share of the run, made of what run.widths kept."""
     json_output: Annotated[CliImplicitFlag[bool], Field(validation_alias="json")] = False
     """Print what was written as JSON."""
 
@@ -58,6 +60,11 @@ class Train(Training):
             sys.stdout.write(ranked(self.recipe()) + "\n")
             return
         setup = opened(self.recipe())
+        if self.averaged is not None:
+            from gesso.training.power_files import averaged
+
+            sys.stdout.write(f"{averaged(setup, self.averaged)}\n")
+            return
         if self.dry_run:
             sys.stdout.write(setup.recipe.model_dump_json(indent=2) + "\n")
             return

@@ -13,6 +13,7 @@ from gesso.training.board import on_board
 from gesso.training.data.audit import Audit
 from gesso.training.loop import Progress, Run, Saved, Turn, train
 from gesso.training.needs import Needs, check
+from gesso.training.power_files import keep
 from gesso.training.previews import previewed
 from gesso.training.ranks import ALONE, Ranks
 from gesso.training.recipe import Training
@@ -185,6 +186,7 @@ class Job:
         learnt = gathered(run.weights, self.ranks)
         if self.ranks.first:
             path.parent.mkdir(parents=True, exist_ok=True)
+            keep(run.powers, run.step, self.recipe)
             ready.subject.write(path, learnt, saving(self.recipe, run.step))
         found = self._measured(ready, run)
         if not self.ranks.first:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from gesso.errors import BrokenFile, NotFinite
 from gesso.training.averaging import Average
+from gesso.training.power import PowerAverage
 from gesso.training.ranks import ALONE, Ranks, all_there
 from gesso.training.settings import TrainingSettings
 from gesso.training.sharding import load_parts, save_parts, shard
@@ -84,6 +85,7 @@ class Run:
     step: int = 0
     ranks: Ranks = ALONE
     average: Average | None = field(init=False)
+    powers: dict[float, PowerAverage] = field(init=False)
     stepping: Stepping = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +93,7 @@ class Run:
         if settings.shard:
             shard(self.network, self.ranks)
         self.average = Average(self.network, settings.average) if settings.average else None
+        self.powers = {width: PowerAverage(self.network, width) for width in settings.widths}
         self.stepping = stepping(self.network, settings, self.ranks)
 
     @property
@@ -105,6 +108,7 @@ class Run:
             "step": self.step,
             "network": self.network.state_dict(),
             "average": {} if self.average is None else dict(self.average.weights),
+            "powers": {str(width): each.weights for width, each in self.powers.items()},
             "optimizer": self.stepping.state(),
         }
 
@@ -130,6 +134,8 @@ class Run:
             self.network.load_state_dict(state["network"], strict=True)
             if self.average is not None:
                 self.average.load(state["average"])
+            for width, each in self.powers.items():
+                each.load(state["powers"][str(width)])
             self.stepping.load(state["optimizer"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise BrokenFile(
@@ -222,8 +228,9 @@ def _step(run: Run, loss: Loss) -> Tensor:
             part.backward()
     total = torch.stack(parts).sum()
     run.ranks.average([total])
-    if run.average is not None:
-        run.average.update(run.network, run.step)
+    for average in (run.average, *run.powers.values()):
+        if average is not None:
+            average.update(run.network, run.step)
     run.step += 1
     return total
 

@@ -1,6 +1,6 @@
 """What decides a training run, as plain data."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -53,6 +53,8 @@ class TrainingSettings(BaseModel):
     """Each of several processes keeps only its share of networks that are trained whole (FSDP)."""
     average: float = Field(default=0.999, ge=0, lt=1)
     """How much of the averaged weights is kept each step; 0 averages nothing."""
+    widths: tuple[Annotated[float, Field(ge=0.01, le=0.25)], ...] = ()
+    """Averages over these shares of the run are kept beside; others can be made of them after it."""
     seed: int = 0
     """Decides every random number of the run, together with the step."""
     save_every: int = Field(default=500, gt=0)
@@ -79,6 +81,8 @@ class TrainingSettings(BaseModel):
                 f"shard must come with {' or '.join(sorted(SHARDED))} and without fused_backward, however: "
                 f"{self.optimizer}{' with fused_backward' if self.fused_backward else ''}"
             )
+        if self.shard and self.widths:
+            raise ValueError(f"widths must come without shard, however: {self.widths}")
         if self.weights != "float32" and not self.fused_backward:
             raise ValueError(f"weights = {self.weights} must come with fused_backward, however: it is off")
         return self

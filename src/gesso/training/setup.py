@@ -56,11 +56,15 @@ class Setup:
         pictures = gathered(self.recipe.data, self.recipe.captions)
         yield from audited(pictures, self.recipe, self.latents, self.telling)
 
-    def ready(self, audit: Audit) -> "Ready":
-        """All that the run needs."""
+    def subject(self) -> Subject:
+        """What is trained, at its beginning."""
         if self.recipe.subject.inpainting and not fills(self.model):
             widen(self.model)
-        subject = subject_of(self.recipe, self.model)
+        return subject_of(self.recipe, self.model)
+
+    def ready(self, audit: Audit) -> "Ready":
+        """All that the run needs."""
+        subject = self.subject()
         telling = replace(self.telling, store=None) if trains_text(self.recipe) else self.telling
         album = Album(audit.of("train", "prior"), self.recipe, self.latents, telling)
         if not album.entries:
