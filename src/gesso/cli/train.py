@@ -32,6 +32,8 @@ class Train(Training):
     """Rank the run's saved files by their validation, best first, and do nothing else."""
     averaged: float | None = Field(default=None, ge=0.01, le=0.25)
     """Write what was learnt, averaged over this share of the run, made of what run.widths kept."""
+    workers: int | None = Field(default=None, ge=1)
+    """Learn by so many workers of a Ray cluster, which see the same folders; needs the extra `cluster`."""
     json_output: Annotated[CliImplicitFlag[bool], Field(validation_alias="json")] = False
     """Print what was written as JSON."""
 
@@ -59,6 +61,9 @@ class Train(Training):
         if self.compare:
             sys.stdout.write(ranked(self.recipe()) + "\n")
             return
+        if self.workers and not (self.dry_run or self.look or self.averaged):
+            self._on_cluster(self.workers)
+            return
         setup = opened(self.recipe())
         if self.averaged is not None:
             from gesso.training.power_files import averaged
@@ -70,6 +75,13 @@ class Train(Training):
             return
         with stop_on_signals() as stop, together(setup.model.device) as ranks:
             self._follow(Job(setup, stop, ranks))
+
+    def _on_cluster(self, workers: int) -> None:
+        from gesso.training.cluster import learn_on_cluster
+
+        recipe = self.recipe()
+        learn_on_cluster(recipe, workers)
+        sys.stdout.write(f"{recipe.out / recipe.title}.safetensors\n")
 
     def _follow(self, job: "Job") -> None:
         from gesso.cli.learning import followed
