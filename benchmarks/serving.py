@@ -24,9 +24,16 @@ def free_port() -> int:
 
 @dataclass
 class House:
-    """A server in a folder; it may be started again after it was killed."""
+    """A server in a folder; it may be started again after it was killed.
+
+    Args:
+        options: what else `gesso serve` is told.
+        threads: with how many its worker computes.
+    """
 
     folder: Path
+    options: tuple[str, ...] = ("--device", "cpu")
+    threads: int = 1
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -45,11 +52,10 @@ class House:
             "serve",
             "--port",
             str(self.port),
-            "--device",
-            "cpu",
+            *self.options,
             *places,
         ]
-        self.process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        self.process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": str(self.threads)})
         while self.asked("GET", "/api/health").get("workers") != 1:
             time.sleep(0.1)
 

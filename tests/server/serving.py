@@ -21,7 +21,7 @@ from gesso.workers.painter import Machine, Painter
 from gesso.workers.table import JobTable
 from gesso.workers.worker import Rhythm, Worker
 
-QUICK = Rhythm(idle=0.01, progress=0.0, preview=0.0, reserve=0)
+QUICK = Rhythm(idle=0.01, heed=0.0, progress=0.0, preview=0.0, reserve=0)
 
 
 @dataclass(frozen=True)

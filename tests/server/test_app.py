@@ -1,16 +1,21 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import httpx
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+import gesso
 from gesso.errors import RequestError
 from gesso.server.app import application
 from gesso.server.catalogue import Catalogue
 from gesso.server.keys import Keyring
 from gesso.server.services import Services
 from gesso.server.settings import Limits
-from tests.server.serving import client_of, png, settings_in
+from tests.server.serving import Server, client_of, picture, png, settings_in
 
 
 def test_nobody_else_gets_in_without_a_key(tmp_path: Path) -> None:
@@ -55,3 +60,44 @@ def test_health_is_told_to_everyone(tmp_path: Path) -> None:
     with client_of(settings_in(tmp_path)) as client:
         assert client.get("/api/health").json() == {"status": "ok", "workers": None}
         assert "gesso_jobs" in client.get("/metrics").text
+
+
+SETTINGS: tuple[dict[str, Any], ...] = (
+    {"sampler": "euler"},
+    {"sampler": "dpmpp_2m", "schedule": "karras", "cfg": 3.0},
+    {"loras": ["ink:0.7"]},
+    {"clip_skip": 2, "negative": "blue"},
+    {"guidance": {"rescale": 0.7}},
+    {"prompt": "a (red:1.3) hat"},
+    {"size": (64, 128)},
+    {"seamless": "both"},
+)
+
+
+def test_each_of_eight_clients_gets_what_it_would_get_alone(served: Server) -> None:
+    """Two models in turn, and settings that would show if they stayed behind in a model that is shared."""
+    asks = [
+        (model, {"prompt": "a hat", "seed": seed, "steps": 2, "size": (64, 64), **each})
+        for seed, each in enumerate(SETTINGS)
+        for model in ("", "tiny")
+        if model == "" or "loras" not in each
+    ]
+    with ThreadPoolExecutor(8) as clients:
+        painted = list(clients.map(lambda ask: _painted(served, *ask), asks))
+    models = {
+        "": gesso.load(device="cpu", dtype="float32"),
+        "tiny": gesso.load(served.settings.places.library / "tiny.safetensors", dtype="float32"),
+    }
+    for (model, ask), packed in zip(asks, painted, strict=True):
+        alone = gesso.paint(models[model], served.settings.places.inward(gesso.Request.model_validate(ask)))
+        assert np.array_equal(np.asarray(picture(packed)), np.asarray(alone.images[0])), (model, ask)
+
+
+def _painted(served: Server, model: str, request: dict[str, Any]) -> bytes:
+    with httpx.Client(base_url=served.url, timeout=120) as client:
+        job = client.post("/api/jobs", json={"model": model, "request": request}).raise_for_status().json()
+        while job["state"] in {"queued", "running"}:
+            time.sleep(0.02)
+            job = client.get(f"/api/jobs/{job['id']}").json()
+        assert job["state"] == "done", job["reason"]
+        return client.get(job["pictures"][0]["url"]).content

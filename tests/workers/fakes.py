@@ -19,7 +19,7 @@ from gesso.workers.table import JobTable
 from gesso.workers.worker import Post, Rhythm, Worker
 
 STEPS = 2
-QUICK = Rhythm(idle=0.005, progress=0.0, preview=0.0, reserve=0)
+QUICK = Rhythm(idle=0.005, heed=0.0, progress=0.0, preview=0.0, reserve=0)
 
 
 def entry(owner: str = "ann", model: str = "", *, prompt: str = "", count: int = 1) -> Entry:

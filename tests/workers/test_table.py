@@ -1,14 +1,25 @@
 """The job table's laws: whatever happens, nothing is lost and nobody writes over another."""
 
-import tempfile
+import random
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
+from benchmarks import postgres
+from benchmarks.serving import free_port
 from gesso.workers.job import ENDED, Job, Picture, State
-from gesso.workers.schema import opened
+from gesso.workers.schema import METADATA, opened
 from gesso.workers.table import Ending, JobTable, Listing, Turn
 from tests.workers.fakes import Clock, entry, table_in
 
@@ -20,13 +31,12 @@ class Queue(RuleBasedStateMachine):
     """Workers that come, paint, die and are taken for dead, beside what is known of the jobs."""
 
     jobs = Bundle("jobs")
+    address = "sqlite://"
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
         self.clock = Clock()
-        address = f"sqlite:///{Path(self.folder.name) / 'jobs.db'}"
-        self.table = JobTable(opened(address), lease=10.0, clock=self.clock)
+        self.table = JobTable(opened(self.address), lease=10.0, clock=self.clock)
         self.known: dict[str, Job] = {}
         self.held: dict[str, set[str]] = {"w1": set(), "w2": set(), "w3": set()}
         self.pictures: dict[str, int] = {}
@@ -130,12 +140,130 @@ class Queue(RuleBasedStateMachine):
         return {job.id: job.state for job in self.table.listed(Listing(limit=1000))}
 
     def teardown(self) -> None:
+        METADATA.drop_all(self.table.engine)
         self.table.engine.dispose()
-        self.folder.cleanup()
 
 
 TestQueue = Queue.TestCase
 TestQueue.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """The address of an empty PostgreSQL."""
+    pytest.importorskip("psycopg")
+    if not postgres.found():
+        pytest.skip("no PostgreSQL server on this machine")
+    with postgres.serving(free_port()) as address:
+        yield address
+
+
+def test_the_same_laws_hold_in_postgresql(postgresql: str) -> None:
+    class Shared(Queue):
+        """The same over the network."""
+
+        address = postgresql
+
+    few = settings(max_examples=4, stateful_step_count=20, deadline=None)
+    run_state_machine_as_test(Shared, settings=few)
+
+
+def test_what_is_found_is_found_in_postgresql(postgresql: str) -> None:
+    table = JobTable(opened(postgresql), clock=Clock())
+    try:
+        hat, cat = (
+            table.submit(entry(owner, prompt=prompt).model_copy(update={"fingerprint": "f"}))
+            for owner, prompt in (("ann", "a 10% Hat"), ("bob", "a cat"))
+        )
+        assert table.listed(Listing(words="% hat")) == [hat]
+        assert len(table.requests_with("10% H")) == 1
+        assert table.same("bob", "f", 0.0) == cat
+        assert table.move(cat.id, hat.id)
+        assert table.counts()[State.QUEUED] == 2
+        assert table.ahead(hat) == 1
+    finally:
+        METADATA.drop_all(table.engine)
+        table.engine.dispose()
+
+
+def test_many_workers_share_one_postgresql(postgresql: str) -> None:
+    """Each job is taken once, each picture is kept, and what is cancelled stays so."""
+    table = JobTable(opened(postgresql))
+    ids = [table.submit(entry(owner)).id for owner in "abcd" * 5]
+    taken: list[str] = []
+
+    def work(name: str) -> None:
+        own = JobTable(opened(postgresql))
+        while (job := own.claim(Turn(name))) is not None:
+            taken.append(job.id)
+            own.stepped(job.id, name, 1, 0)
+            assert own.painted(job.id, name, PICTURE)
+            own.finish(job.id, name, Ending(State.DONE if own.wanted(job.id, name) else State.CANCELLED))
+        own.engine.dispose()
+
+    workers = [threading.Thread(target=work, args=(f"w{number}",)) for number in range(4)]
+    for each in workers:
+        each.start()
+    cancelled = [job for job in ids[::3] if table.cancel(job)]
+    for each in workers:
+        each.join()
+    jobs = table.some(ids)
+    METADATA.drop_all(table.engine)
+    table.engine.dispose()
+    assert len(taken) == len(set(taken))
+    assert {job.id: len(job.pictures) for job in jobs} == {job: int(job in taken) for job in ids}
+    for job in jobs:
+        assert job.state is State.DONE or job.id in cancelled
+        assert job.state is State.CANCELLED or job.id in taken
+
+
+def test_cancelling_never_touches_another_job() -> None:
+    """A thousand interleavings of two workers, who look, act and report, and one who cancels."""
+    table = JobTable(opened("sqlite://"))
+    draw = random.Random(1)
+    ended = set[tuple[State, int]]()
+    for _ in range(1000):
+        mine, other = (table.submit(entry(owner)).id for owner in ("ann", "bob"))
+        hands = [Hand(table, "w1"), Hand(table, "w2")]
+        for move in draw.sample([0] * 4 + [1] * 4 + [2], 9):
+            if move < 2:
+                hands[move].move()
+            else:
+                table.cancel(mine)
+        while True:
+            jobs = {job.id: job for job in table.some([mine, other])}
+            if all(job.over for job in jobs.values()):
+                break
+            for hand in hands:
+                hand.move()
+        assert (jobs[other].state, jobs[other].cancelling) == (State.DONE, False)
+        assert jobs[other].revision == len(("claimed", "painted", "finished"))
+        ended.add((jobs[mine].state, len(jobs[mine].pictures)))
+        table.forget([mine, other])
+    assert ended == {(State.CANCELLED, 0), (State.CANCELLED, 1), (State.DONE, 1)}
+
+
+class Hand:
+    """A worker, move by move: it takes a job, paints, looks whether to go on, and reports."""
+
+    def __init__(self, table: JobTable, name: str) -> None:
+        self.table, self.name = table, name
+        self.moves: Iterator[str] = iter(())
+
+    def move(self) -> None:
+        if next(self.moves, "over") == "over":
+            self.moves = self.job()
+
+    def job(self) -> Iterator[str]:
+        job = self.table.claim(Turn(self.name))
+        if job is None:
+            return
+        yield "claimed"
+        assert self.table.painted(job.id, self.name, PICTURE)
+        yield "painted"
+        wanted = self.table.wanted(job.id, self.name)
+        yield "looked"
+        self.table.finish(job.id, self.name, Ending(State.DONE if wanted else State.CANCELLED))
 
 
 def test_jobs_are_still_there_for_whoever_opens_the_table_next(tmp_path: Path) -> None:
@@ -201,7 +329,7 @@ def test_progress_counts_only_from_who_has_the_job(tmp_path: Path) -> None:
     found = table.get(job.id)
     assert found is not None
     assert (found.done, found.preview) == (1, 2)
-    assert table.revisions([job.id]) == {job.id: found.revision}
+    assert table.revisions([job.id]) == {job.id: (found.revision, State.RUNNING)}
     assert table.cancel(job.id)
     assert not table.wanted(job.id, "w")
 

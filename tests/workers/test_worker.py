@@ -1,5 +1,6 @@
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from PIL import Image
 
 from gesso.errors import ResourceError
 from gesso.workers.job import Job, Picture, State
-from gesso.workers.painter import Advanced, Happening
+from gesso.workers.painter import Advanced, Drawn, Happening
 from gesso.workers.table import Ending, Turn
 from gesso.workers.worker import Worker
 from tests.workers.fakes import FakePainter, entry, worker_in
@@ -99,8 +100,12 @@ class Skipping(FakePainter):
         self.worker, self.seeds = worker, seeds
 
     def paint(self, job: Job) -> Iterator[Happening]:
+        behind = job.begun
         for event in super().paint(job):
-            now = after(self.worker, job)
+            # what is drawn is written down by and by, and nobody skips what he does not see
+            while (now := after(self.worker, job)).begun < behind:
+                time.sleep(0.001)
+            behind += isinstance(event, Drawn)
             if isinstance(event, Advanced) and (now.request.seed or 0) + now.begun in self.seeds:
                 assert self.worker.table.skip(job.id)
             yield event

@@ -191,7 +191,7 @@ async def _painted(
     """The web UI's answer, with what was painted until it was interrupted."""
     form, model = asked
     job = await of.accept(caller, request, model.name)
-    over = await of.hub.over(job.id)
+    over = await of.hub.over(job)
     if over is None or over.state not in {State.DONE, State.CANCELLED}:
         raise Refused(500, (over.reason if over else None) or "the job did not end well", "job_failed")
     shown = range(len(over.pictures)) if form.send_images else ()

@@ -16,7 +16,8 @@ from gesso.server.settings import Settings, loopback
 __all__ = ["Admin", "Manager", "Painter", "must_be_welcome"]
 
 
-def _caller(http: HttpRequest) -> Caller:
+# these wait for nothing; if they were not `async`, each would cost a change of threads
+async def _caller(http: HttpRequest) -> Caller:
     """Whose key a request carries; without any keys there is only this machine's user.
 
     Raises:
@@ -59,7 +60,7 @@ class _Scope:
     def __init__(self, scope: str) -> None:
         self.scope = scope
 
-    def __call__(self, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    async def __call__(self, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
         if not caller.may(self.scope):
             raise Refused(
                 403, f"a key must have the scope {self.scope}, however: this one has not", "missing_scope"

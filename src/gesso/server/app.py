@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 from fastapi import FastAPI
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
@@ -59,6 +60,8 @@ def application(settings: Settings, *, crew: bool = True) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+        # it loads its backend when it is first used: not while many wait
+        await anyio.sleep(0)
         async with AsyncExitStack() as stack:
             if supervisor is not None:
                 await asyncio.to_thread(supervisor.__enter__)
@@ -96,7 +99,7 @@ def _reached(app: ASGIApp, of: Services) -> ASGIApp:
 
 def _watch_over(app: FastAPI, of: Services, crew: Supervisor | None) -> None:
     @app.get("/api/health", tags=["gesso"])
-    def health() -> Mapping[str, Any]:
+    async def health() -> Mapping[str, Any]:
         """Whether jobs are worked on."""
         workers = None if crew is None else crew.alive
         return {"status": "ok" if workers != 0 else "no workers", "workers": workers}

@@ -46,6 +46,7 @@ class Envelope:
                 headers.setdefault("content-security-policy", POLICY)
             await send(message)
 
+        await self.of.keyring.refresh()
         try:
             must_be_welcome(HttpRequest(scope), self.of.settings, keys=bool(self.of.keyring))
         except Refused as refusal:

@@ -1,13 +1,26 @@
 """The hub: whoever waits for jobs is told of their changes; one look at the table serves all."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from gesso.workers.job import Job
+from gesso.workers.job import Job, State
 from gesso.workers.table import JobTable
 
 __all__ = ["Hub"]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """How a job was when it was last told, and from when on it may be told again."""
+
+    how: tuple[int, State]
+    again: float
+
+    def due(self, how: tuple[int, State]) -> bool:
+        """Whether what it is now is to be told."""
+        return how[1] != self.how[1] or (how[0] != self.how[0] and time.monotonic() >= self.again)
 
 
 @dataclass
@@ -16,55 +29,71 @@ class Hub:
 
     Args:
         interval: seconds between two looks.
+        pace: seconds between two times that a job's steps are told; its end is told at once.
+        silence: seconds after which a job is told again though nothing happened, so that no proxy hangs up.
     """
 
     table: JobTable
     interval: float = 0.04
+    pace: float = 0.2
+    silence: float = 15.0
     _waiting: dict[str, set[asyncio.Queue[Job | None]]] = field(
         default_factory=dict[str, set[asyncio.Queue[Job | None]]]
     )
+    _seen: dict[str, _Seen] = field(default_factory=dict[str, _Seen])
     _looking: asyncio.Task[None] | None = None
 
-    async def follow(self, job: str) -> AsyncGenerator[Job]:
-        """The job as it is, and again each time it changed, until it is over or forgotten.
+    async def follow(self, job: Job) -> AsyncGenerator[Job]:
+        """The job as it is known, and again when it changed, until it is over or forgotten.
 
         Who reads slowly is told the last only.
         """
         news: asyncio.Queue[Job | None] = asyncio.Queue(maxsize=1)
-        self._waiting.setdefault(job, set()).add(news)
+        self._waiting.setdefault(job.id, set()).add(news)
+        # what is known here may be older than what was told to others
+        self._seen.pop(job.id, None)
         try:
-            found = await asyncio.to_thread(self.table.get, job)
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look())
-            revision = -1
+            last, found = job, job
             while found is not None:
-                if found.revision > revision:
-                    revision = found.revision
+                if found is last or found.revision > last.revision:
+                    last = found
                     yield found
                     if found.over:
                         return
-                found = await news.get()
+                found = await self._next(news, last)
         finally:
-            self._waiting[job].discard(news)
-            if not self._waiting[job]:
-                del self._waiting[job]
+            self._waiting[job.id].discard(news)
+            if not self._waiting[job.id]:
+                del self._waiting[job.id]
+                self._seen.pop(job.id, None)
 
-    async def over(self, job: str) -> Job | None:
+    async def over(self, job: Job) -> Job | None:
         """The job when it is over; None if it was forgotten."""
-        found = [each async for each in self.follow(job)]
-        return found[-1] if found and found[-1].over else None
+        last = job
+        async for each in self.follow(job):
+            last = each
+        return last if last.over else None
+
+    async def _next(self, news: asyncio.Queue[Job | None], last: Job) -> Job | None:
+        try:
+            async with asyncio.timeout(self.silence):
+                return await news.get()
+        except TimeoutError:
+            return last
 
     async def _look(self) -> None:
-        seen: dict[str, int] = {}
         while self._waiting:
             wanted = list(self._waiting)
             now = await asyncio.to_thread(self.table.revisions, wanted)
-            changed = [job for job in wanted if job in now and now[job] != seen.get(job)]
-            for job in await asyncio.to_thread(self.table.some, changed) if changed else ():
+            for gone in set(wanted) - set(now):
+                self._tell(gone, None)
+            due = [job for job, how in now.items() if job not in self._seen or self._seen[job].due(how)]
+            # marked before it is read: whoever begins to follow meanwhile takes the mark away
+            self._seen |= {job: _Seen(now[job], time.monotonic() + self.pace) for job in due}
+            for job in await asyncio.to_thread(self.table.some, due) if due else ():
                 self._tell(job.id, job)
-            for job in set(wanted) - set(now):
-                self._tell(job, None)
-            seen = now
             await asyncio.sleep(self.interval)
 
     def _tell(self, job: str, news: Job | None) -> None:

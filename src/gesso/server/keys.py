@@ -1,16 +1,17 @@
 """Keys: who may ask, and for what. Only their hashes are kept."""
 
+import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from gesso.errors import RequestError
-from gesso.workers.schema import KEYS
+from gesso.workers.schema import KEYS, Writing
 
 __all__ = ["LOCAL", "SCOPES", "Caller", "Keyring"]
 
@@ -38,11 +39,18 @@ LOCAL = Caller("local", frozenset(SCOPES))
 """Whoever sits at this machine, as long as there are no keys."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Keyring:
-    """The keys in a database."""
+    """The keys in a database, which other processes may change.
+
+    Args:
+        fresh: seconds for which the keys are known without another look.
+    """
 
     engine: Engine
+    fresh: float = 1.0
+    _known: Mapping[str, Caller] = field(default_factory=dict[str, Caller])
+    _stale: float = 0.0
 
     def add(self, name: str, scopes: Iterable[str] = ("paint",)) -> str:
         """Make a key; its text is told once and kept nowhere.
@@ -56,16 +64,19 @@ class Keyring:
         text = f"gesso-{secrets.token_urlsafe(32)}"
         row = {"name": name, "hash": _hash(text), "scopes": asked, "created": time.time()}
         try:
-            with self.engine.execution_options(writing=True).begin() as connection:
+            with self.engine.execution_options(writing=Writing.SURELY).begin() as connection:
                 connection.execute(insert(KEYS).values(row))
         except IntegrityError as error:
             raise RequestError(f"a key's name must be new, however: {name!r} is taken") from error
+        self._stale = 0.0
         return text
 
     def remove(self, name: str) -> bool:
-        """Whether there was such a key; it opens nothing any more."""
-        with self.engine.execution_options(writing=True).begin() as connection:
-            return connection.execute(delete(KEYS).where(KEYS.c.name == name)).rowcount > 0
+        """Whether there was such a key; after `fresh` seconds it opens nothing any more, anywhere."""
+        with self.engine.execution_options(writing=Writing.SURELY).begin() as connection:
+            found = connection.execute(delete(KEYS).where(KEYS.c.name == name)).rowcount > 0
+        self._stale = 0.0
+        return found
 
     def names(self) -> dict[str, list[str]]:
         """All keys by name, with their scopes."""
@@ -75,14 +86,23 @@ class Keyring:
     def caller(self, text: str) -> Caller | None:
         """Whose key this is; None if nobody's."""
         # the hash is looked up, so that no comparison's time tells anything of a key
-        query = select(KEYS.c.name, KEYS.c.scopes).where(KEYS.c.hash == _hash(text))
-        with self.engine.connect() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else Caller(row.name, frozenset(row.scopes))
+        return self._looked_up().get(_hash(text))
 
     def __bool__(self) -> bool:
-        with self.engine.connect() as connection:
-            return connection.execute(select(KEYS.c.name).limit(1)).first() is not None
+        return bool(self._looked_up())
+
+    async def refresh(self) -> None:
+        """Look again if it is time, without keeping anybody waiting who does not ask."""
+        if time.monotonic() >= self._stale:
+            await asyncio.to_thread(self._looked_up)
+
+    def _looked_up(self) -> Mapping[str, Caller]:
+        if time.monotonic() >= self._stale:
+            with self.engine.connect() as connection:
+                rows = connection.execute(select(KEYS)).all()
+            self._known = {row.hash: Caller(row.name, frozenset(row.scopes)) for row in rows}
+            self._stale = time.monotonic() + self.fresh
+        return self._known
 
 
 def _hash(text: str) -> str:

@@ -153,7 +153,7 @@ class Asked:
     async def _events(self, job: Job, rendition: Rendition, partial: int) -> AsyncGenerator[bytes]:
         shown = previews = painted = 0
         last = job
-        async for last in self.of.hub.follow(job.id):
+        async for last in self.of.hub.follow(job):
             if shown < partial and last.preview > previews and not last.over:
                 seen = await asyncio.to_thread(self._preview, last, rendition)
                 if seen is not None:

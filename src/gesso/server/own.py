@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi import Request as HttpRequest
-from fastapi.responses import FileResponse, Response
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi.sse import format_sse_event
 from pydantic import BaseModel, ConfigDict, Field
 
 from gesso.request import Request
@@ -22,6 +22,15 @@ from gesso.workers.table import Listing
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["gesso"])
+
+
+class Following(StreamingResponse):
+    """Server-sent events.
+
+    FastAPI's own response takes three tasks for every event of every client.
+    """
+
+    media_type = "text/event-stream"
 
 
 class NewJob(BaseModel):
@@ -142,12 +151,21 @@ async def move(found: Seen, to: Move, http: HttpRequest, caller: Manager) -> Job
     return await _again(of, found)
 
 
-@router.get("/jobs/{job}/events", response_class=EventSourceResponse)
-async def events(found: Seen, http: HttpRequest) -> AsyncGenerator[ServerSentEvent]:
-    """The job as it is, and again each time it changed, until it is over."""
+@router.get("/jobs/{job}/events", response_class=Following)
+async def events(found: Seen, http: HttpRequest) -> Response:
+    """The job as it is, and again when it changed, until it is over."""
     of = services(http)
-    async for each in of.hub.follow(found.id):
-        yield ServerSentEvent(event="job", data=view(each, of), id=str(each.revision))
+
+    def told(job: Job) -> bytes:
+        packed = view(job, of).model_dump_json()
+        return format_sse_event(event="job", data_str=packed, id=str(job.revision))
+
+    async def following() -> AsyncGenerator[bytes]:
+        async for each in of.hub.follow(found):
+            yield of.tellings.of(each, told)
+
+    # proxies are to pass events on at once
+    return Following(following(), headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
 
 
 @router.get("/jobs/{job}/preview", response_class=FileResponse)

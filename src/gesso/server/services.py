@@ -18,9 +18,10 @@ from gesso.server.links import Links, kept_secret
 from gesso.server.refusals import Refused
 from gesso.server.sent import Sent
 from gesso.server.settings import Settings
+from gesso.server.tellings import Tellings
 from gesso.workers.intake import Ask, Intake
 from gesso.workers.job import Job
-from gesso.workers.schema import PREFERENCES
+from gesso.workers.schema import PREFERENCES, Writing
 from gesso.workers.table import JobTable
 
 __all__ = ["Mark", "Services", "services"]
@@ -67,6 +68,7 @@ class Services:
     hub: Hub
     sent: Sent
     links: Links
+    tellings: Tellings
 
     @staticmethod
     def of(settings: Settings) -> "Services":
@@ -81,6 +83,7 @@ class Services:
             Hub(table),
             Sent(settings.places, limits.pixels),
             Links(kept_secret(settings.places.data), limits.link),
+            Tellings(),
         )
 
     async def accept(self, caller: Caller, request: Request, model: str, mark: Mark | None = None) -> Job:
@@ -114,7 +117,7 @@ class Services:
         Raises:
             Refused: it ended otherwise.
         """
-        over = await self.hub.over(job.id)
+        over = await self.hub.over(job)
         if over is None or over.state != "done":
             state, reason = ("forgotten", None) if over is None else (over.state, over.reason)
             status = 400 if state == "cancelled" else 500
@@ -137,7 +140,7 @@ class Services:
         """Set something for an owner alone; what stood under other names goes."""
         row = {"owner": owner, "name": name, "value": value}
         gone = PREFERENCES.c.name.in_([name, *instead_of])
-        with self.table.engine.execution_options(writing=True).begin() as connection:
+        with self.table.engine.execution_options(writing=Writing.SURELY).begin() as connection:
             connection.execute(delete(PREFERENCES).where(PREFERENCES.c.owner == owner, gone))
             connection.execute(insert(PREFERENCES).values(row))
 

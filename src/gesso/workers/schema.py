@@ -1,5 +1,6 @@
 """The job table's columns, and how its database is opened: SQLite by default, any other by its address."""
 
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -18,7 +19,7 @@ from sqlalchemy import (
     event,
 )
 
-__all__ = ["JOBS", "KEYS", "METADATA", "PREFERENCES", "opened"]
+__all__ = ["JOBS", "KEYS", "METADATA", "PREFERENCES", "Writing", "opened"]
 
 METADATA = MetaData()
 
@@ -75,8 +76,18 @@ PREFERENCES = Table(
 """What an owner set for his own later asks."""
 
 
+class Writing(StrEnum):
+    """How surely a change is on the disk when its transaction ends: the word is SQLite's for it."""
+
+    SURELY = "FULL"
+    SOON = "NORMAL"
+    """With the next sure change, or a little later. A change that a power cut may undo, such as a step."""
+
+
 def opened(address: str) -> Engine:
-    """The database at an address, with its tables; SQLite's is written through to the disk at every commit.
+    """The database at an address, with its tables.
+
+    A transaction writes if its engine has the execution option `writing`, which says how surely.
 
     Args:
         address: as SQLAlchemy writes it, such as sqlite:///jobs.db or postgresql+psycopg://host/gesso.
@@ -85,22 +96,38 @@ def opened(address: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _durable)
         event.listen(engine, "begin", _begin)
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "begin", _begin_in_postgres)
     METADATA.create_all(engine)
     return engine
 
 
 def _durable(connection: Any, _record: object) -> None:
-    """Write-ahead log, flushed to the disk at every commit.
+    """A write-ahead log.
 
-    Source: https://sqlite.org/pragma.html#pragma_synchronous; SQLAlchemy's documentation on pysqlite's
-    transactions, which the driver must leave alone for `BEGIN IMMEDIATE`.
+    Source: SQLAlchemy's documentation on pysqlite's transactions, which the driver must leave alone for
+    `BEGIN IMMEDIATE`.
     """
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "busy_timeout=30000"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin(connection: Connection) -> None:
-    """Those who will write take the lock first, so that nobody reads what is about to change."""
-    writing = connection.get_execution_options().get("writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    """Those who will write take the lock first, so that nobody reads what is about to change.
+
+    Source: https://sqlite.org/pragma.html#pragma_synchronous.
+    """
+    writing: Writing | None = connection.get_execution_options().get("writing")
+    if writing is not None:
+        connection.exec_driver_sql(f"PRAGMA synchronous={writing}")
+    connection.exec_driver_sql("BEGIN" if writing is None else "BEGIN IMMEDIATE")
+
+
+def _begin_in_postgres(connection: Connection) -> None:
+    """A change that a power cut may undo need not wait for the disk.
+
+    Source: https://www.postgresql.org/docs/current/wal-async-commit.html.
+    """
+    if connection.get_execution_options().get("writing") is Writing.SOON:
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from gesso.workers.job import ENDED, Entry, Job, Picture, State
 from gesso.workers.order import Waiting, choose
-from gesso.workers.schema import JOBS, opened
+from gesso.workers.schema import JOBS, Writing, opened
 
 __all__ = ["Ending", "JobTable", "Listing", "Turn"]
 
@@ -113,11 +113,11 @@ class JobTable:
         """The jobs of these ids, as far as there are any."""
         return self._read(JOBS.c.id.in_(list(ids)))
 
-    def revisions(self, ids: Iterable[str]) -> dict[str, int]:
-        """How often each of these jobs has changed."""
+    def revisions(self, ids: Iterable[str]) -> dict[str, tuple[int, State]]:
+        """How often each of these jobs has changed, and where it stands."""
+        query = select(JOBS.c.id, JOBS.c.revision, JOBS.c.state).where(JOBS.c.id.in_(list(ids)))
         with self.engine.connect() as connection:
-            rows = connection.execute(select(JOBS.c.id, JOBS.c.revision).where(JOBS.c.id.in_(list(ids))))
-            return {row.id: row.revision for row in rows}
+            return {row.id: (row.revision, State(row.state)) for row in connection.execute(query)}
 
     def listed(self, listing: Listing) -> list[Job]:
         """Jobs, the newest first."""
@@ -172,7 +172,7 @@ class JobTable:
 
     def renew(self, worker: str) -> None:
         """The worker is at work."""
-        with self._writing() as connection:
+        with self._writing(Writing.SOON) as connection:
             connection.execute(update(JOBS).where(_at(worker)).values(lease=self.clock() + self.lease))
 
     def wanted(self, job: str, worker: str) -> bool:
@@ -184,14 +184,14 @@ class JobTable:
 
     def stepped(self, job: str, worker: str, done: int, preview: int) -> None:
         """Steps are done, and so many previews are made."""
-        with self._writing() as connection:
+        with self._writing(Writing.SOON) as connection:
             _change(connection, _held(job, worker), {"done": done, "preview": preview})
 
     def painted(self, job: str, worker: str, picture: Picture) -> bool:
         """A picture is finished and on the disk; False if the worker no longer has the job."""
         with self._writing() as connection:
-            rows = connection.execute(select(JOBS.c.pictures).where(_held(job, worker)))
-            before = rows.scalar_one_or_none()
+            held = select(JOBS.c.pictures).where(_held(job, worker)).with_for_update()
+            before = connection.execute(held).scalar_one_or_none()
             if before is None:
                 return False
             return _change(
@@ -237,7 +237,8 @@ class JobTable:
             if places.pop(job, None) is None or (before is not None and before not in places):
                 return False
             position = self.clock() if before is None else _between(places, before)
-            return _change(connection, JOBS.c.id == job, {"position": position})
+            waits = and_(JOBS.c.id == job, JOBS.c.state == State.QUEUED)
+            return _change(connection, waits, {"position": position})
 
     def retry(self, job: str) -> bool:
         """Queue a job again that failed, was cancelled or put into quarantine, with the pictures it has."""
@@ -252,6 +253,7 @@ class JobTable:
     def release(self, worker: str) -> None:
         """The worker leaves in good order: its jobs wait again, where they were."""
         with self._writing() as connection:
+            _hold(connection, _at(worker))
             _change(connection, and_(_at(worker), JOBS.c.cancelling.is_(True)), self._cancelled())
             _change(connection, _at(worker), _WAITING)
 
@@ -285,6 +287,7 @@ class JobTable:
 
     def _lose(self, connection: Connection, whose: ColumnElement[bool]) -> None:
         crashes = JOBS.c.crashes + 1
+        _hold(connection, whose)
         _change(connection, and_(whose, JOBS.c.cancelling.is_(True)), self._cancelled())
         why = f"its worker was lost {self.crash_limit} times while it had this job"
         quarantined = {
@@ -322,8 +325,8 @@ class JobTable:
         with self.engine.connect() as connection:
             return [_from_row(row) for row in connection.execute(query).mappings()]
 
-    def _writing(self) -> AbstractContextManager[Connection]:
-        return self.engine.execution_options(writing=True).begin()
+    def _writing(self, how: Writing = Writing.SURELY) -> AbstractContextManager[Connection]:
+        return self.engine.execution_options(writing=how).begin()
 
 
 _WAITING: Mapping[str, Any] = {
@@ -357,6 +360,11 @@ def _at(worker: str) -> ColumnElement[bool]:
 
 def _held(job: str, worker: str) -> ColumnElement[bool]:
     return and_(JOBS.c.id == job, _at(worker))
+
+
+def _hold(connection: Connection, where: ColumnElement[bool]) -> None:
+    """Let nobody else change these jobs before this transaction ends; SQLite holds all of them anyway."""
+    connection.execute(select(JOBS.c.id).where(where).with_for_update())
 
 
 def _change(connection: Connection, where: ColumnElement[bool], values: Mapping[str, Any]) -> bool:

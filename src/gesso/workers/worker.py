@@ -5,11 +5,14 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from pathlib import Path
+from typing import ParamSpec
 
 from gesso.errors import GessoError, ResourceError
 from gesso.workers.job import Job, Picture, State
@@ -19,13 +22,23 @@ from gesso.workers.table import Ending, JobTable, Turn
 
 __all__ = ["Post", "Rhythm", "Worker", "main"]
 
+P = ParamSpec("P")
+AHEAD = 16
+"""How many pictures and reports may wait for a disk that halts for a while."""
+
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often a worker does what, in seconds; and the disk it leaves free, in bytes."""
+    """How often a worker does what, in seconds; and the disk it leaves free, in bytes.
+
+    Args:
+        idle: between two looks whether anything waits.
+        heed: between two looks, after a step, whether its job is still wanted.
+    """
 
     idle: float = 0.05
-    progress: float = 0.1
+    heed: float = 0.05
+    progress: float = 0.25
     preview: float = 0.7
     reserve: int = 256 * 2**20
 
@@ -90,10 +103,11 @@ class Worker:
 
     def _painted(self, job: Job) -> Ending | None:
         """How it ended; None if it did not."""
-        log = _Log(self, job)
         if job.begun >= job.request.count:
             return Ending(State.DONE)
-        with closing(_generator(self.painter, job)) as happenings:
+        # how it stands is brought to the disk while painting goes on
+        with ThreadPoolExecutor(1) as clerk, closing(_generator(self.painter, job)) as happenings:
+            log = _Log(self, job, clerk)
             for event in happenings:
                 match event:
                     case Advanced():
@@ -104,8 +118,9 @@ class Worker:
                         log.notes = notes
                 if self.leaving.is_set():
                     return None
-                if not self.table.wanted(job.id, self.name):
+                if not log.wanted():
                     return Ending(State.CANCELLED)
+            log.settled()
         return Ending(State.DONE, notes=log.notes)
 
 
@@ -119,8 +134,11 @@ class _Log:
 
     worker: Worker
     job: Job
+    clerk: Executor
     notes: tuple[str, ...] = ()
     told: float = 0.0
+    heeded: float = 0.0
+    handed: deque[Future[None]] = field(default_factory=deque[Future[None]])
     looked: float = field(default_factory=time.monotonic)
     previews: int = field(init=False)
     before: int = field(init=False)
@@ -139,15 +157,40 @@ class _Log:
         elif now - self.told < self.worker.rhythm.progress:
             return
         self.told = now
-        self.worker.table.stepped(self.job.id, self.worker.name, self.before + event.done, self.previews)
+        done = self.before + event.done
+        self._hand(self.worker.table.stepped, self.job.id, self.worker.name, done, self.previews)
+
+    def wanted(self) -> bool:
+        """Whether to go on."""
+        now = time.monotonic()
+        if now - self.heeded < self.worker.rhythm.heed:
+            return True
+        self.heeded = now
+        return self.worker.table.wanted(self.job.id, self.worker.name)
 
     def drawn(self, event: Drawn) -> None:
-        file = _flushed(event.save(self.worker.places.folder(self.job.id) / f"{self.painted}.png"))
+        self._hand(self._keep, event, self.painted)
+        self.painted += 1
+
+    def settled(self, ahead: int = 0) -> None:
+        """Wait until all that was handed over but the last few is on the disk.
+
+        Raises:
+            GessoError: it cannot be.
+        """
+        while len(self.handed) > ahead or (self.handed and self.handed[0].done()):
+            self.handed.popleft().result()
+
+    def _hand(self, write: Callable[P, None], *args: P.args, **named: P.kwargs) -> None:
+        self.settled(AHEAD)
+        self.handed.append(self.clerk.submit(write, *args, **named))
+
+    def _keep(self, event: Drawn, number: int) -> None:
+        file = _flushed(event.save(self.worker.places.folder(self.job.id) / f"{number}.png"))
         picture = Picture(
             file=file.name, seed=event.request.seed or 0, prompt=event.request.prompt, size=event.size
         )
         self.worker.table.painted(self.job.id, self.worker.name, picture)
-        self.painted += 1
 
     def _look(self, event: Advanced) -> None:
         path = self.worker.places.preview(self.job.id)
