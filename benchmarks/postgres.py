@@ -17,8 +17,12 @@ def found() -> bool:
 
 
 @contextmanager
-def serving(port: int) -> Generator[str]:
-    """A server with an empty database, gone afterwards; yields the address as SQLAlchemy writes it."""
+def serving(port: int, *, durable: bool = True) -> Generator[str]:
+    """A server with an empty database, gone afterwards; yields the address as SQLAlchemy writes it.
+
+    Args:
+        durable: whether changes are flushed to the disk.
+    """
     with tempfile.TemporaryDirectory() as name:
         user = _user()
         if user is not None:
@@ -29,7 +33,8 @@ def serving(port: int) -> Generator[str]:
 
         data = f"{name}/data"
         told("initdb", "--pgdata", data, "--username=gesso", "--auth=trust", "--no-sync", "--encoding=UTF8")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={name}"
+        options = f"-p {port} -c fsync={'on' if durable else 'off'}"
+        options += f" -c listen_addresses=127.0.0.1 -c unix_socket_directories={name}"
         told("pg_ctl", "--pgdata", data, "--wait", "--log", f"{name}/log", "--options", options, "start")
         try:
             yield f"postgresql+psycopg://gesso@127.0.0.1:{port}/postgres"

@@ -29,11 +29,13 @@ class House:
     Args:
         options: what else `gesso serve` is told.
         threads: with how many its worker computes.
+        ready: how many workers it has.
     """
 
     folder: Path
     options: tuple[str, ...] = ("--device", "cpu")
     threads: int = 1
+    ready: int = 1
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -56,7 +58,7 @@ class House:
             *places,
         ]
         self.process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": str(self.threads)})
-        while self.asked("GET", "/api/health").get("workers") != 1:
+        while self.asked("GET", "/api/health").get("workers") != self.ready:
             time.sleep(0.1)
 
     def asked(self, method: str, path: str, body: object = None) -> dict[str, Any]:

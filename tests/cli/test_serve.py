@@ -18,7 +18,12 @@ from gesso.cli.serve import Serve
 
 def test_the_command_line_becomes_settings(tmp_path: Path) -> None:
     said = Serve(
-        library=tmp_path / "l", data=tmp_path / "d", device=["cpu", "cpu"], aliases={"dall-e-3": "x"}, days=1
+        library=tmp_path / "l",
+        data=tmp_path / "d",
+        device=["cpu"],
+        workers=2,
+        aliases={"dall-e-3": "x"},
+        days=1,
     )
     settings = said.settings()
     assert [each.device for each in settings.machines] == ["cpu", "cpu"]
@@ -31,6 +36,14 @@ def test_an_open_address_needs_a_key(tmp_path: Path, capsys: pytest.CaptureFixtu
     folders = ["--library", str(tmp_path), "--data", str(tmp_path)]
     assert main(["serve", "--host", "0.0.0.0", *folders]) == 2
     assert "must have keys" in capsys.readouterr().err
+
+
+def test_a_cluster_needs_a_database_that_its_machines_share(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = ["--library", str(tmp_path), "--data", str(tmp_path)]
+    assert main(["serve", "--ray", "auto", *folders]) == 2
+    assert "must share a database" in capsys.readouterr().err
 
 
 def test_it_serves_with_a_worker_of_its_own_until_it_is_told_to_stop(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def postgresql() -> Iterator[str]:
     pytest.importorskip("psycopg")
     if not postgres.found():
         pytest.skip("no PostgreSQL server on this machine")
-    with postgres.serving(free_port()) as address:
+    with postgres.serving(free_port(), durable=False) as address:
         yield address
 
 

@@ -42,6 +42,10 @@ class Serve(BaseModel, use_attribute_docstrings=True):
     """Bytes of models that each worker keeps loaded."""
     database: str | None = None
     """Another address of the queue, such as postgresql+psycopg://host/gesso, which several servers share."""
+    ray: str | None = None
+    """A Ray cluster whose machines paint, such as auto or ray://HOST:10001; it needs --database."""
+    workers: int = Field(default=1, ge=1)
+    """How many workers there are for each --device; on a cluster each takes one GPU, or one CPU."""
     origins: list[str] = []
     """Other web sites whose pages may ask, such as https://chat.example.org."""
     runs: Path = Path("runs")
@@ -84,8 +88,11 @@ class Serve(BaseModel, use_attribute_docstrings=True):
             folders(self.library or Path("models"), self.data),
             host=self.host,
             port=self.port,
-            machines=tuple(Machine(each, self.dtype, int(self.keep)) for each in self.device),
+            machines=tuple(
+                Machine(each, self.dtype, int(self.keep)) for each in self.device for _ in range(self.workers)
+            ),
             database=self.database,
+            ray=self.ray,
             model=self.model,
             aliases=self.aliases,
             origins=tuple(self.origins),

@@ -26,6 +26,7 @@ from gesso.server.metrics import exposed
 from gesso.server.refusals import Refused, refused
 from gesso.server.services import Services
 from gesso.server.settings import Settings, loopback
+from gesso.workers.cluster import Cluster
 from gesso.workers.keeping import tidied
 from gesso.workers.supervisor import Crew, Supervisor
 
@@ -46,7 +47,7 @@ def application(settings: Settings, *, crew: bool = True) -> ASGIApp:
         crew: whether it looks after workers of its own; else jobs wait for those of others.
 
     Raises:
-        RequestError: it would be open to other machines without a key.
+        RequestError: it would be open to other machines without a key, or there is no such cluster.
     """
     of = Services.of(settings)
     if not loopback(settings.host) and not of.keyring:
@@ -54,9 +55,7 @@ def application(settings: Settings, *, crew: bool = True) -> ASGIApp:
             f"a server that others reach must have keys, however: {settings.host} is open and there are none",
             hint="make one: gesso keys add NAME",
         )
-    supervisor = (
-        Supervisor(Crew(settings.address, settings.places, settings.machines), of.table) if crew else None
-    )
+    supervisor = Supervisor(_crew(settings), of.table) if crew else None
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
@@ -84,6 +83,18 @@ def application(settings: Settings, *, crew: bool = True) -> ASGIApp:
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     _refuse(app, of)
     return _reached(app, of)
+
+
+def _crew(settings: Settings) -> Crew:
+    if settings.ray is None:
+        return Crew(settings.address, settings.places, settings.machines)
+    if settings.address.startswith("sqlite"):
+        raise RequestError(
+            "machines of a cluster must share a database, however: SQLite is one machine's",
+            hint="--database postgresql+psycopg://HOST/gesso",
+        )
+    hire = Cluster.at(settings.ray).hire
+    return Crew(settings.address, settings.places, settings.machines, hire=hire)
 
 
 def _unknown(path: str) -> None:

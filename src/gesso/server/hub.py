@@ -3,7 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+from sqlalchemy.exc import DBAPIError
 
 from gesso.workers.job import Job, State
 from gesso.workers.table import JobTable
@@ -85,16 +88,20 @@ class Hub:
 
     async def _look(self) -> None:
         while self._waiting:
-            wanted = list(self._waiting)
-            now = await asyncio.to_thread(self.table.revisions, wanted)
-            for gone in set(wanted) - set(now):
-                self._tell(gone, None)
-            due = [job for job, how in now.items() if job not in self._seen or self._seen[job].due(how)]
-            # marked before it is read: whoever begins to follow meanwhile takes the mark away
-            self._seen |= {job: _Seen(now[job], time.monotonic() + self.pace) for job in due}
-            for job in await asyncio.to_thread(self.table.some, due) if due else ():
-                self._tell(job.id, job)
+            # a database that is away for a while comes back
+            with suppress(DBAPIError):
+                await self._look_once(list(self._waiting))
             await asyncio.sleep(self.interval)
+
+    async def _look_once(self, wanted: list[str]) -> None:
+        now = await asyncio.to_thread(self.table.revisions, wanted)
+        for gone in set(wanted) - set(now):
+            self._tell(gone, None)
+        due = [job for job, how in now.items() if job not in self._seen or self._seen[job].due(how)]
+        # marked before it is read: whoever begins to follow meanwhile takes the mark away
+        self._seen |= {job: _Seen(now[job], time.monotonic() + self.pace) for job in due}
+        for job in await asyncio.to_thread(self.table.some, due) if due else ():
+            self._tell(job.id, job)
 
     def _tell(self, job: str, news: Job | None) -> None:
         for queue in self._waiting.get(job, ()):

@@ -39,6 +39,7 @@ class Settings:
         host: the address it listens on.
         machines: what each worker computes with.
         database: the job table's address; a file in the data folder unless given.
+        ray: the Ray cluster on which workers are hired; on this machine unless given.
         model: the checkpoint that is meant where none is named; empty for the built-in one.
         aliases: other names of checkpoints, such as dall-e-3.
         origins: other web sites whose pages may ask.
@@ -50,6 +51,7 @@ class Settings:
     port: int = 7860
     machines: tuple[Machine, ...] = (Machine(),)
     database: str | None = None
+    ray: str | None = None
     model: str = BUILTIN
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     origins: tuple[str, ...] = ()

@@ -1,23 +1,54 @@
-"""The supervisor: one worker process for each device, started again when it dies."""
+"""The supervisor: one worker for each device, started again when it dies."""
 
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
+from typing import Protocol
+
+from sqlalchemy.exc import DBAPIError
 
 from gesso.workers.painter import Machine
 from gesso.workers.places import Places
 from gesso.workers.table import JobTable
 from gesso.workers.worker import Post, Rhythm, main
 
-__all__ = ["Crew", "Supervisor"]
+__all__ = ["Crew", "Hired", "Supervisor", "spawned"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 """Seconds before a worker that died is started again: twice as long each time, unless it lived for longer."""
+
+
+class Hired(Protocol):
+    """A worker that was started; what a process of `multiprocessing` can."""
+
+    def is_alive(self) -> bool:
+        """Whether it works, or is about to."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it to leave in good order."""
+        ...
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it is gone, or for so many seconds."""
+        ...
+
+    def kill(self) -> None:
+        """End it."""
+        ...
+
+
+def spawned(post: Post, target: Callable[[Post], None] = main) -> Hired:
+    """A worker in a process of its own on this machine."""
+    # not forked: threads and devices do not survive that
+    process = get_context("spawn").Process(target=target, args=(post,), name=post.name)
+    process.start()
+    return process
 
 
 @dataclass(frozen=True)
@@ -27,14 +58,14 @@ class Crew:
     Args:
         address: the job table's database.
         machines: what each of them computes with.
-        target: what each process does.
+        hire: starts a worker.
     """
 
     address: str
     places: Places
     machines: Sequence[Machine]
     rhythm: Rhythm = field(default_factory=Rhythm)
-    target: Callable[[Post], None] = main
+    hire: Callable[[Post], Hired] = spawned
 
 
 @dataclass
@@ -42,7 +73,7 @@ class _Seat:
     """A device, and the process that has it."""
 
     post: Post
-    process: BaseProcess | None = None
+    process: Hired | None = None
     begun: float = 0.0
     pause: float = FIRST_PAUSE
     due: float = 0.0
@@ -59,6 +90,7 @@ class Supervisor:
     restarts: int = 0
     _seats: list[_Seat] = field(default_factory=list[_Seat])
     _thread: threading.Thread | None = None
+    _expiry: float = 0.0
 
     def __enter__(self) -> "Supervisor":
         crew = self.crew
@@ -80,16 +112,19 @@ class Supervisor:
         return sum(each.process is not None and each.process.is_alive() for each in self._seats)
 
     def _watch(self) -> None:
-        expiry = 0.0
         while not self.over.is_set():
-            now = time.monotonic()
-            for seat in self._seats:
-                self._look_after(seat, now)
-            if now >= expiry:
-                self.table.expire()
-                expiry = now + 1.0
+            # a database that is away for a while comes back; what it was not told, leases tell it
+            with suppress(DBAPIError):
+                self._go_round(time.monotonic())
             self.over.wait(self.interval)
         self._dismiss()
+
+    def _go_round(self, now: float) -> None:
+        for seat in self._seats:
+            self._look_after(seat, now)
+        if now >= self._expiry:
+            self._expiry = now + 1.0
+            self.table.expire()
 
     def _look_after(self, seat: _Seat, now: float) -> None:
         if seat.process is None:
@@ -100,17 +135,15 @@ class Supervisor:
             return
         seat.process.join()
         seat.process = None
-        self.table.lost(seat.post.name)
         self.restarts += 1
         seat.pause = FIRST_PAUSE if now - seat.begun > LONGEST_PAUSE else min(seat.pause * 2, LONGEST_PAUSE)
         seat.due = now + seat.pause
+        self.table.lost(seat.post.name)
 
     def _start(self, seat: _Seat, now: float) -> None:
         name = f"{socket.gethostname()}/{seat.post.machine.device}/{uuid.uuid4().hex[:12]}"
         seat.post = replace(seat.post, name=name)
-        # not forked: threads and devices do not survive that
-        seat.process = get_context("spawn").Process(target=self.crew.target, args=(seat.post,), name=name)
-        seat.process.start()
+        seat.process = self.crew.hire(seat.post)
         seat.begun = now
 
     def _dismiss(self) -> None:
@@ -125,4 +158,5 @@ class Supervisor:
             if seat.process.is_alive():
                 seat.process.kill()
                 seat.process.join()
-            self.table.release(seat.post.name)
+            with suppress(DBAPIError):
+                self.table.release(seat.post.name)

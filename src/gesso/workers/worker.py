@@ -20,7 +20,7 @@ from gesso.workers.painter import Advanced, Drawn, Happening, Machine, Noted, Pa
 from gesso.workers.places import Places
 from gesso.workers.table import Ending, JobTable, Turn
 
-__all__ = ["Post", "Rhythm", "Worker", "main"]
+__all__ = ["Post", "Rhythm", "Worker", "main", "work"]
 
 P = ParamSpec("P")
 AHEAD = 16
@@ -203,21 +203,26 @@ class _Log:
 
 def main(post: Post) -> None:
     """A worker process, from start to end."""
+    leaving = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def leave(_signal: int, _frame: object) -> None:
+        leaving.set()
+
+    signal.signal(signal.SIGTERM, leave)
+    threading.Thread(target=_orphaned, daemon=True).start()
+    work(post, leaving)
+
+
+def work(post: Post, leaving: threading.Event) -> None:
+    """Work at a post until told to leave."""
     # torch is for those who paint: the server imports this module too
     from gesso.workers.model_painter import ModelPainter
 
     table = JobTable.at(post.address)
     painter = ModelPainter(post.places, post.machine)
-    worker = Worker(post.name, table, painter, post.places, post.rhythm)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def leave(_signal: int, _frame: object) -> None:
-        worker.leaving.set()
-
-    signal.signal(signal.SIGTERM, leave)
-    threading.Thread(target=_orphaned, daemon=True).start()
     with _heartbeat(table, post.name):
-        worker.run()
+        Worker(post.name, table, painter, post.places, post.rhythm, leaving).run()
 
 
 def _orphaned() -> None:
