@@ -5,6 +5,7 @@ python -m benchmarks.scale --out benchmarks/scale.json
 Workers are the real ones over a real PostgreSQL, but only sleep instead of painting, so that nothing but the
 queue is measured. Each job costs a time that all workers share (taken from workers that do not sleep
 at all) and a time of its own (from a worker alone). The simulation knows these two numbers and nothing else.
+The database does not flush to the disk, so that others' use of it does not count.
 """
 
 import argparse
@@ -138,7 +139,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     told = parser.parse_args()
-    with postgres.serving(free_port()) as address, tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+    with (
+        postgres.serving(free_port(), durable=False) as address,
+        tempfile.TemporaryDirectory(dir="/dev/shm") as name,
+    ):
         folder = Path(name)
         most = measured(address, folder, CROWD, 0.0, 300)
         alone = measured(address, folder, 1, SLEEP, 12)

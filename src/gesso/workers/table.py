@@ -210,7 +210,7 @@ class JobTable:
         with self._writing() as connection:
             if ending.state is State.CANCELLED:
                 skips = and_(_held(job, worker), JOBS.c.skipping.is_not(None), JOBS.c.cancelling.is_(False))
-                row = connection.execute(select(JOBS).where(skips)).mappings().first()
+                row = connection.execute(select(JOBS).where(skips).with_for_update()).mappings().first()
                 values |= self._skipped(_from_row(row)) if row else {}
             return _change(connection, _held(job, worker), values)
 
@@ -218,7 +218,7 @@ class JobTable:
         """Leave out the picture that a job paints now, at its next step; False if it does not run."""
         runs = and_(JOBS.c.id == job, JOBS.c.state == State.RUNNING)
         with self._writing() as connection:
-            row = connection.execute(select(JOBS).where(runs)).mappings().first()
+            row = connection.execute(select(JOBS).where(runs).with_for_update()).mappings().first()
             return row is not None and _change(connection, runs, {"skipping": _from_row(row).begun})
 
     def cancel(self, job: str) -> bool:
