@@ -94,7 +94,7 @@ def test_each_of_eight_clients_gets_what_it_would_get_alone(served: Server) -> N
 
 
 def _painted(served: Server, model: str, request: dict[str, Any]) -> bytes:
-    with httpx.Client(base_url=served.url, timeout=120) as client:
+    with httpx.Client(base_url=served.url, timeout=None) as client:
         job = client.post("/api/jobs", json={"model": model, "request": request}).raise_for_status().json()
         while job["state"] in {"queued", "running"}:
             time.sleep(0.02)
