@@ -4,7 +4,6 @@ python -m benchmarks.cluster --jobs 40 --out benchmarks/cluster.json
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ from ray.cluster_utils import Cluster
 
 from benchmarks import postgres
 from benchmarks.kills import judged
-from benchmarks.serving import House, free_port, machine
+from benchmarks.serving import House, free_port, keep
 from gesso.workers.job import State
 from gesso.workers.table import JobTable, Listing
 
@@ -53,15 +52,11 @@ def main() -> None:
                 "begun again": sum(job.crashes for job in table.listed(Listing(limit=told.jobs))),
                 "seconds": round(time.perf_counter() - began, 1),
                 **judged(house, accepted),
-                "machine": machine(),
             }
             table.engine.dispose()
     finally:
         nodes.shutdown()
-    text = json.dumps(found, indent=2)
-    print(text)
-    if told.out:
-        told.out.write_text(text + "\n", encoding="utf-8")
+    keep(found, told.out)
 
 
 def _node(cpus: int) -> dict[str, Any]:

@@ -4,7 +4,6 @@ python -m benchmarks.kills --kills 50 --out benchmarks/kills.json
 """
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -21,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 import gesso
-from benchmarks.serving import House, machine
+from benchmarks.serving import House, keep
 from gesso.generation.result import read_request
 
 WORDS = ("three strawberries", "a red hat", "an owl in the snow")
@@ -124,10 +123,7 @@ def main() -> None:
             time.sleep(0.5)
         found = {"kills": dict(victims), "accepted": len(client.accepted), **judged(house, client.accepted)}
         house.stop()
-    text = json.dumps({**found, "machine": machine()}, indent=2)
-    print(text)
-    if told.out:
-        told.out.write_text(text + "\n", encoding="utf-8")
+    keep(found, told.out)
 
 
 def _wait_for_more(client: Client) -> None:

@@ -8,7 +8,6 @@ Every picture is flushed: where others use the disk, `--folder /dev/shm` keeps t
 
 import argparse
 import asyncio
-import json
 import tempfile
 import time
 from collections.abc import AsyncGenerator
@@ -23,7 +22,7 @@ import httpx
 import torch
 
 import gesso
-from benchmarks.serving import House, machine
+from benchmarks.serving import House, keep
 
 REQUEST = {"prompt": "three strawberries", "steps": 16, "count": 20}
 PATHS = ("/api/jobs?limit=5", "/api/models", "/api/health", "/v1/models", "/sdapi/v1/progress")
@@ -149,12 +148,8 @@ def main() -> None:
         "pictures a second, bare": [round(each, 2) for each in alone],
         "pictures a second, behind the server": [round(each, 2) for each in behind],
         "share of the bare speed": round(median(behind) / median(alone), 3),
-        "machine": machine(),
     }
-    text = json.dumps(found, indent=2)
-    print(text)
-    if told.out:
-        told.out.write_text(text + "\n", encoding="utf-8")
+    keep(found, told.out)
 
 
 if __name__ == "__main__":

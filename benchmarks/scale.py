@@ -10,7 +10,6 @@ The database does not flush to the disk, so that others' use of it does not coun
 
 import argparse
 import heapq
-import json
 import random
 import tempfile
 import threading
@@ -23,7 +22,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks import postgres
-from benchmarks.serving import free_port, machine
+from benchmarks.serving import free_port, keep
 from gesso.generation.pictures import Texts, write_picture
 from gesso.request import Request
 from gesso.workers.job import Entry, Job, State
@@ -164,12 +163,8 @@ def main() -> None:
             f"{n}, {models}": round(switches(n, models, jobs=20 * n), 3)
             for n, models in ((10, 10), (100, 10), (100, 50))
         },
-        "machine": machine(),
     }
-    text = json.dumps(found, indent=2)
-    print(text)
-    if told.out:
-        told.out.write_text(text + "\n", encoding="utf-8")
+    keep(found, told.out)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A `gesso serve` of its own for a benchmark, started and killed as a person would."""
 
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from typing import Any, cast
 
 import httpx
 
-__all__ = ["House", "free_port", "machine"]
+__all__ = ["House", "free_port", "keep"]
 
 
 def free_port() -> int:
@@ -82,7 +83,15 @@ class House:
         self.process.wait(60)
 
 
-def machine() -> dict[str, Any]:
+def keep(found: dict[str, Any], out: Path | None) -> None:
+    """Print what was found, with the machine, and write it to a file if there is to be one."""
+    text = json.dumps({**found, "machine": _machine()}, indent=2)
+    print(text)
+    if out:
+        out.write_text(text + "\n", encoding="utf-8")
+
+
+def _machine() -> dict[str, Any]:
     """What a result depends on, beside gesso."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
