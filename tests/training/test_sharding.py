@@ -83,7 +83,7 @@ def carried_out(asked: Training, size: int, lose_at: int | None = None) -> list[
         ranks[-1].kill()
     for each in ranks:
         each.join()
-    return [] if said.empty() else [said.get()]
+    return [said.get(timeout=10)] if lose_at is not None or not said.empty() else []
 
 
 def losses(out: Path) -> list[float]:

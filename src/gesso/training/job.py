@@ -15,7 +15,7 @@ from gesso.training.loop import Progress, Run, Saved, Turn, train
 from gesso.training.needs import Needs, check
 from gesso.training.power_files import keep
 from gesso.training.previews import previewed
-from gesso.training.ranks import ALONE, Ranks
+from gesso.training.ranks import ALONE, Ranks, all_there
 from gesso.training.recipe import Training
 from gesso.training.record import Record
 from gesso.training.setup import Ready, Setup, saving
@@ -183,12 +183,14 @@ class Job:
         if not self.ranks.first and not self.recipe.run.shard:
             return
         path, model = self.file(run.step), self.setup.model
-        learnt = gathered(run.weights, self.ranks)
+        with all_there(self.ranks.size):
+            learnt = gathered(run.weights, self.ranks)
         if self.ranks.first:
             path.parent.mkdir(parents=True, exist_ok=True)
             keep(run.powers, run.step, self.recipe)
             ready.subject.write(path, learnt, saving(self.recipe, run.step))
-        found = self._measured(ready, run)
+        with all_there(self.ranks.size):
+            found = self._measured(ready, run)
         if not self.ranks.first:
             return
         if found is not None:
