@@ -1,6 +1,9 @@
 """Two workers of a local Ray cluster learn what one process learns.
 
-Skipped without Ray Train; to run it: pip install -c constraints.txt -e ".[cluster]".
+Ray starts a dozen processes, which takes minutes on a busy machine, so this runs only where it is asked for:
+
+    pip install -c constraints.txt -e ".[cluster]"
+    GESSO_TEST_CLUSTER=1 pytest tests/training/test_cluster.py
 """
 
 import os
@@ -16,11 +19,13 @@ from gesso.training.cluster import learn_on_cluster
 from gesso.training.record import Record
 from tests.training import made
 
-WITH_RAY = all(find_spec(name) for name in ("ray", "pandas", "pyarrow"))
+WITH_RAY = "GESSO_TEST_CLUSTER" in os.environ and all(
+    find_spec(name) for name in ("ray", "pandas", "pyarrow")
+)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not WITH_RAY, reason="needs the extra `cluster`")
+@pytest.mark.skipif(not WITH_RAY, reason="needs the extra `cluster` and GESSO_TEST_CLUSTER=1")
 def test_two_workers_learn_what_one_process_learns(files: dict[str, Path], tmp_path: Path) -> None:
     made.album(tmp_path / "p", 2)
     fields = {"batch": 2, "run": {"steps": 3, "save_every": 3}, "cache": tmp_path / "cache", "name": "x"}
