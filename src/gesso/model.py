@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gesso.builtin import checkpoint
 from gesso.checkpoint.file import Checkpoint
 from gesso.denoiser import Denoiser
-from gesso.errors import Unsupported
+from gesso.errors import UnknownName, Unsupported
 from gesso.families.assembly import Named, drawings, noise_levels
 from gesso.families.drawing import Drawing, filled
 from gesso.families.facts import Decision
@@ -26,6 +26,7 @@ from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from gesso.runtime.device import choose_device, choose_dtype
 from gesso.runtime.memory import held, memory_errors
 from gesso.sampling.prediction import PREDICTIONS
+from gesso.tuned import KERNELS
 
 __all__ = ["Model", "Origins", "builtin", "load"]
 
@@ -65,6 +66,7 @@ class Model:
         words: new words that are attached, by text encoder: each word and the ids it stands for.
         memory: the most bytes that weights and work may take; None: what there is.
         waiting: of `networks` those whose weights stay in their files until they are needed.
+        kernels: what the networks run by while they paint, one of `KERNELS`.
     """
 
     identity: Identity
@@ -78,6 +80,7 @@ class Model:
     )
     memory: int | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict[str, Waiting])
+    kernels: str = "auto"
 
     @contextmanager
     def present(self, *parts: str) -> Generator[None]:
@@ -143,6 +146,7 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
     *,
     device: str = "auto",
     dtype: str = "auto",
+    kernels: str = "auto",
     prediction: str | None = None,
     vae: Path | str | None = None,
     text_encoders: Sequence[Path | str] = (),
@@ -158,6 +162,7 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
         path: the file; None loads the built-in checkpoint.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" (what the device does fast), "float32", "bfloat16", "float16".
+        kernels: "auto" (the fastest for this machine, packed weights among them), "plain" (torch's own).
         prediction: what the network predicts, where the file's own evidence must be overruled.
         vae: a file whose autoencoder is used instead. Unless given, a file beside the checkpoint that has its
             name and ends in .vae.safetensors, .vae.pt or .vae.ckpt. A tiny half replaces its half alone.
@@ -174,14 +179,17 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
         CheckpointError: the file is broken, of no known family, or not exactly the tensors needed.
         Unsupported: the file is recognised, but gesso cannot paint with it.
         ResourceError: no such device, or not enough memory.
+        UnknownName: no kernels are called that.
     """
+    if kernels not in KERNELS:
+        raise UnknownName("kernels", kernels, KERNELS)
     named = Named(_path(vae), tuple(map(Path, text_encoders)), _path(lender), _path(previews))
     identity, parts, origins = _drawn(Path(path or builtin()), named, prediction, ema=ema)
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
     if not weights:
         outline = {name: drawing.network.to(kind) for name, drawing in parts.items()}
-        return _model(identity, outline, (place, kind), origins)
+        return replace(_model(identity, outline, (place, kind), origins), kernels=kernels)
     room = None if memory is None else max(0, memory - held(place))
     with memory_errors(f"loading {identity.checkpoint.path.name}"):
         waiting = _waiting(parts, place, kind, room)
@@ -190,7 +198,8 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
             for name, drawing in parts.items()
         }
         identity = _asked(identity, networks["unet"], waiting.get("unet"), place, kind)
-    return replace(_model(identity, networks, (place, kind), origins), memory=room, waiting=waiting)
+    made = _model(identity, networks, (place, kind), origins)
+    return replace(made, memory=room, waiting=waiting, kernels=kernels)
 
 
 def builtin() -> Path:

@@ -14,7 +14,7 @@ from gesso.generation.result import ENGINE, Origin, read_parameters, read_record
 from gesso.model import Origins
 from gesso.request import GuidanceShape, Refiner, Request, Source
 
-ORIGIN = Origin(Path("models/dream v1.safetensors"), "ab" * 32, "sd1", "epsilon", "cpu", "bfloat16")
+ORIGIN = Origin(Path("models/dream v1.safetensors"), "ab" * 32, "sd1", "epsilon", "cpu", "bfloat16", "auto")
 REQUEST = Request(
     prompt="a (red:1.2) apple,\n猫 🙂",
     negative="blurry",
@@ -44,7 +44,7 @@ def test_a_model_s_origin_is_its_file_and_how_it_was_loaded(tmp_path: Path, monk
         path=file, identity=identity, device=torch.device("cpu"), dtype=torch.bfloat16, origins=others
     )
     digest = hashlib.sha256(b"weights").hexdigest()
-    assert Origin.of(model) == Origin(file, digest, "sd2", "v", "cpu", "bfloat16", others)
+    assert Origin.of(model) == Origin(file, digest, "sd2", "v", "cpu", "bfloat16", "auto", others)
     model.path = tmp_path
     assert Origin.of(model).sha256 == ""
 

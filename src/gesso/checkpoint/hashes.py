@@ -10,6 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from gesso.errors import BrokenFile, CheckpointError
+from gesso.folders import user_cache
 
 __all__ = ["auto_v1", "auto_v3", "by_name", "sha256", "short_hash"]
 
@@ -21,7 +22,7 @@ def sha256(path: Path, cache: Path | None = None) -> str:
         path: the file.
         cache: where to look it up and keep it, by path, size and time of change; None for the user's cache.
     """
-    kept = (cache or _user_cache()) / _key(path)
+    kept = (cache or user_cache() / "hashes") / _key(path)
     with suppress(OSError):
         found = kept.read_text("ascii")
         if len(found) == 64:
@@ -85,7 +86,3 @@ def _key(path: Path) -> str:
         found = os.fstat(file.fileno())
     identity = f"{path.resolve()}\n{found.st_size}\n{found.st_mtime_ns}"
     return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gesso" / "hashes"

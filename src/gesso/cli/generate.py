@@ -50,6 +50,8 @@ class Generate(Request, Following):
     """auto, cpu, cuda, cuda:1 or mps."""
     dtype: str = "auto"
     """auto, float32, bfloat16 or float16."""
+    kernels: str = "auto"
+    """auto, the fastest for this machine, or plain, torch's own."""
     prediction: str | None = None
     """What the network predicts, where the file's own evidence must be overruled: epsilon, v, x0, edm."""
     vae: Path | None = None
@@ -127,6 +129,7 @@ class Generate(Request, Following):
             self.model,
             device=self.device,
             dtype=self.dtype,
+            kernels=self.kernels,
             prediction=self.prediction,
             vae=self.vae,
             text_encoders=self.text_encoders,

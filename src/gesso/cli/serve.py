@@ -38,6 +38,8 @@ class Serve(BaseModel, use_attribute_docstrings=True):
     """The device of each worker: auto, cpu, cuda:0, cuda:1 …"""
     dtype: str = "auto"
     """auto, float32, bfloat16 or float16."""
+    kernels: str = "auto"
+    """auto, the fastest for this machine, or plain, torch's own."""
     keep: ByteSize = ByteSize(8 * 2**30)
     """Bytes of models that each worker keeps loaded."""
     database: str | None = None
@@ -89,7 +91,9 @@ class Serve(BaseModel, use_attribute_docstrings=True):
             host=self.host,
             port=self.port,
             machines=tuple(
-                Machine(each, self.dtype, int(self.keep)) for each in self.device for _ in range(self.workers)
+                Machine(each, self.dtype, int(self.keep), kernels=self.kernels)
+                for each in self.device
+                for _ in range(self.workers)
             ),
             database=self.database,
             ray=self.ray,

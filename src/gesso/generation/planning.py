@@ -64,7 +64,8 @@ def beside(path: Path, model: Model, *, weights: bool = True) -> Model:
     """Another checkpoint, in the same place and numbers as a model."""
     name = str(model.dtype).removeprefix("torch.")
     room = None if model.memory is None else model.memory + held(model.device)
-    return load(path, device=str(model.device), dtype=name, weights=weights, memory=room)
+    place = str(model.device)
+    return load(path, device=place, dtype=name, kernels=model.kernels, weights=weights, memory=room)
 
 
 def _planned(model: Model, request: Request, before: Size | None) -> Plan:

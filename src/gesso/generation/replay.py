@@ -40,6 +40,7 @@ def recalled(picture: Path, model: Path | None = None) -> tuple[Model, Request]:
         path,
         device=environment["device"],
         dtype=environment["dtype"],
+        kernels=environment.get("kernels", "plain"),
         prediction=origin["prediction"],
         vae=origin.get("vae"),
         text_encoders=origin.get("text_encoders", ()),

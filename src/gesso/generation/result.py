@@ -54,6 +54,7 @@ class Origin:
         sha256: of the file; empty where the model is a folder.
         family: family and variant, such as "sd1-inpainting".
         prediction: what the network predicts.
+        kernels: what its networks ran by.
         others: which other files its parts came from.
     """
 
@@ -63,6 +64,7 @@ class Origin:
     prediction: str
     device: str
     dtype: str
+    kernels: str = "plain"
     others: Origins = field(default_factory=Origins)
 
     @staticmethod
@@ -75,6 +77,7 @@ class Origin:
             model.identity.facts.prediction.value,
             str(model.device),
             str(model.dtype).removeprefix("torch."),
+            model.kernels,
             model.origins,
         )
 
@@ -117,7 +120,12 @@ def record(request: BaseModel, origin: Origin) -> dict[str, Any]:
             "lender": origin.others.lender.as_posix() if origin.others.lender else None,
             "ema": origin.others.ema,
         },
-        "environment": {"torch": torch.__version__, "device": origin.device, "dtype": origin.dtype},
+        "environment": {
+            "torch": torch.__version__,
+            "device": origin.device,
+            "dtype": origin.dtype,
+            "kernels": origin.kernels,
+        },
     }
 
 

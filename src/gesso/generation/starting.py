@@ -28,6 +28,7 @@ from gesso.generation.variations import Varied, varied
 from gesso.generation.wording import spoken
 from gesso.model import Model
 from gesso.networks.seamless import seamless
+from gesso.tuned import tuned
 
 __all__ = ["Painting", "Run", "original", "put", "resized", "shown", "start"]
 
@@ -96,6 +97,10 @@ def start(plan: Plan, model: Model, fitting: Fitting, before: Sequence[Painting]
     spent = {name: spending(each, plan) for name, each in models.items()}
     # before adapters: what a control borrows of the UNet is the checkpoint's own
     controls = open_controls(models, full.controls, fitting.notes)
+    if model.kernels == "auto":
+        guides = (guide for each in controls for guide in each.guides.values())
+        working = (network for each in models.values() for network in _pictured(each))
+        fitting.enter_context(tuned({*working, *(guide.network for guide in guides)}))
     full = named_shown(named_image_prompts(fitting.put(models, full, plan.sigmas)))
     full = full.model_copy(update={"controls": tuple(each.use for each in controls)})
     if full.seamless is not None:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from gesso.networks.structure import Shapes, conv, count, group_norm, layer_norm, linear, under, wired
 
-__all__ = ["Attention", "Gather", "Heads", "SpatialTransformer", "Technique", "around"]
+__all__ = ["Attention", "GatedProjection", "Gather", "Heads", "SpatialTransformer", "Technique", "around"]
 
 Heads = Callable[[int], int]
 """Width to number of attention heads: the one thing about attention that shapes cannot tell."""
@@ -52,8 +52,14 @@ class Attention(nn.Module):
 
     def looked(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m c"]) -> Float[Tensor, "b n d"]:
         """What each token of `x` gathers from the tokens of `context`."""
-        q, k, v = (self.split(part) for part in (self.to_q(x), self.to_k(context), self.to_v(context)))
-        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return self.attend(self.to_q(x), self.to_k(context), self.to_v(context))
+
+    def attend(
+        self, q: Float[Tensor, "b n d"], k: Float[Tensor, "b m d"], v: Float[Tensor, "b m d"]
+    ) -> Float[Tensor, "b n d"]:
+        """Values by how well their keys answer each query."""
+        heads = (self.split(part) for part in (q, k, v))
+        return functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
 
     def split(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n e"]:
         """Tokens by heads."""
@@ -87,7 +93,11 @@ class GatedProjection(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n e"]:
         """The gated tokens."""
-        value, gate = self.proj(x).chunk(2, dim=-1)
+        return self.gated(self.proj(x))
+
+    def gated(self, x: Float[Tensor, "b n d2"]) -> Float[Tensor, "b n d"]:
+        """The first half of each token, opened by the second."""
+        value, gate = x.chunk(2, dim=-1)
         return value * functional.gelu(gate)
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gesso.networks.structure import Shapes, conv, count, group_norm, under, wired
+from gesso.networks.structure import Shapes, activated_norm, conv, count, group_norm, under, wired
 
 __all__ = ["Autoencoder", "Moments"]
 
@@ -47,16 +47,16 @@ class Residual(nn.Module):
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
         wired(shapes, "norm1", "conv1", "norm2", "conv2")
-        self.norm1 = group_norm(shapes, "norm1", EPS)
+        self.norm1 = activated_norm(shapes, "norm1", EPS)
         self.conv1 = conv(shapes, "conv1")
-        self.norm2 = group_norm(shapes, "norm2", EPS)
+        self.norm2 = activated_norm(shapes, "norm2", EPS)
         self.conv2 = conv(shapes, "conv2")
         self.nin_shortcut = conv(shapes, "nin_shortcut") if "nin_shortcut.weight" in shapes else None
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         """The block's output, of the same size in pixels."""
-        h = self.conv1(functional.silu(self.norm1(x)))
-        h = self.conv2(functional.silu(self.norm2(h)))
+        h = self.conv1(self.norm1(x))
+        h = self.conv2(self.norm2(h))
         return (x if self.nin_shortcut is None else self.nin_shortcut(x)) + h
 
 
@@ -149,7 +149,7 @@ class Encoder(nn.Module):
         levels = range(count(shapes, "down"))
         self.down = nn.ModuleList(Level(under(shapes, f"down.{i}.")) for i in levels)
         self.mid = Middle(under(shapes, "mid."))
-        self.norm_out = group_norm(shapes, "norm_out", EPS)
+        self.norm_out = activated_norm(shapes, "norm_out", EPS)
         self.conv_out = conv(shapes, "conv_out")
 
     def forward(self, pixels: Float[Tensor, "b p H W"]) -> Float[Tensor, "b c2 h w"]:
@@ -157,7 +157,7 @@ class Encoder(nn.Module):
         x = self.conv_in(pixels)
         for level in self.down:
             x = level(x)
-        return self.conv_out(functional.silu(self.norm_out(self.mid(x))))
+        return self.conv_out(self.norm_out(self.mid(x)))
 
 
 class Decoder(nn.Module):
@@ -169,7 +169,7 @@ class Decoder(nn.Module):
         self.mid = Middle(under(shapes, "mid."))
         levels = range(count(shapes, "up"))
         self.up = nn.ModuleList(Level(under(shapes, f"up.{i}.")) for i in levels)
-        self.norm_out = group_norm(shapes, "norm_out", EPS)
+        self.norm_out = activated_norm(shapes, "norm_out", EPS)
         self.conv_out = conv(shapes, "conv_out")
 
     def forward(self, latents: Float[Tensor, "b c h w"]) -> Float[Tensor, "b p H W"]:
@@ -178,7 +178,7 @@ class Decoder(nn.Module):
         # the file counts levels from the most pixels, the decoder starts from the fewest
         for level in reversed(self.up):
             x = level(x)
-        return self.conv_out(functional.silu(self.norm_out(x)))
+        return self.conv_out(self.norm_out(x))
 
 
 class Autoencoder(nn.Module):

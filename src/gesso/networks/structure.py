@@ -9,12 +9,16 @@ from itertools import pairwise
 from math import prod
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
 
 from gesso.errors import TensorMismatch
 
 __all__ = [
+    "ActivatedNorm",
     "Shapes",
+    "activated_norm",
     "channels",
     "conv",
     "count",
@@ -131,6 +135,20 @@ def group_norm(shapes: Shapes, name: str, eps: float) -> nn.GroupNorm:
     (width,) = size(shapes, f"{name}.weight", 1)
     groups = next(n for n in range(min(32, width), 0, -1) if width % n == 0)
     return nn.GroupNorm(groups, width, eps)
+
+
+class ActivatedNorm(nn.GroupNorm):
+    """Group normalisation and the SiLU that follows it in every block here."""
+
+    def forward(self, input: Float[Tensor, "b c *s"]) -> Float[Tensor, "b c *s"]:  # noqa: A002 - torch's name
+        """The activated numbers."""
+        return functional.silu(super().forward(input))
+
+
+def activated_norm(shapes: Shapes, name: str, eps: float) -> ActivatedNorm:
+    """Group normalisation as `group_norm`, with a SiLU behind it."""
+    plain = group_norm(shapes, name, eps)
+    return ActivatedNorm(plain.num_groups, plain.num_channels, eps)
 
 
 def layer_norm(shapes: Shapes, name: str) -> nn.LayerNorm:

@@ -22,7 +22,7 @@ from gesso.errors import TensorMismatch, Unsupported
 from gesso.networks.attention import Heads, SpatialTransformer
 from gesso.networks.embeddings import sinusoids
 from gesso.networks.joints import check_joints
-from gesso.networks.structure import Shapes, conv, count, group_norm, linear, under, wired
+from gesso.networks.structure import Shapes, activated_norm, conv, count, linear, under, wired
 
 __all__ = ["Additions", "Descent", "Downsample", "ResBlock", "UNet", "Upsample", "embed"]
 
@@ -36,13 +36,16 @@ class ResBlock(nn.Module):
         super().__init__()
         wired(shapes, "in_layers.0", "in_layers.2", "out_layers.0", "out_layers.3")
         wired(shapes, "emb_layers.1", "out_layers.0")
+        # index 1 was an activation in the code that wrote the files, 2 of the second half a dropout
         self.in_layers = nn.Sequential(
-            group_norm(shapes, "in_layers.0", EPS), nn.SiLU(), conv(shapes, "in_layers.2")
+            activated_norm(shapes, "in_layers.0", EPS), nn.Identity(), conv(shapes, "in_layers.2")
         )
         self.emb_layers = nn.Sequential(nn.SiLU(), linear(shapes, "emb_layers.1"))
-        # index 2 was a dropout in the code that wrote the files
         self.out_layers = nn.Sequential(
-            group_norm(shapes, "out_layers.0", EPS), nn.SiLU(), nn.Identity(), conv(shapes, "out_layers.3")
+            activated_norm(shapes, "out_layers.0", EPS),
+            nn.Identity(),
+            nn.Identity(),
+            conv(shapes, "out_layers.3"),
         )
         around = "skip_connection"
         if f"{around}.weight" in shapes:
@@ -224,7 +227,7 @@ class UNet(Descent):
             )
         super().__init__(shapes, heads)
         self.output_blocks = nn.ModuleList(Block(shapes, f"output_blocks.{i}", heads) for i in range(outputs))
-        self.out = nn.Sequential(group_norm(shapes, "out.0", EPS), nn.SiLU(), conv(shapes, "out.2"))
+        self.out = nn.Sequential(activated_norm(shapes, "out.0", EPS), nn.Identity(), conv(shapes, "out.2"))
         check_joints(shapes)
 
     def forward(

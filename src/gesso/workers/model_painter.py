@@ -75,12 +75,14 @@ class ModelPainter:
                 return value
 
     def _load(self, name: str) -> Model:
+        machine = self.machine
         try:
             return load(
                 self.places.model(name),
-                device=self.machine.device,
-                dtype=self.machine.dtype,
-                memory=self.machine.memory,
+                device=machine.device,
+                dtype=machine.dtype,
+                memory=machine.memory,
+                kernels=machine.kernels,
             )
         except NoDevice:
             # the driver may have gone away since; whoever looks after this process starts another

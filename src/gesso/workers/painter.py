@@ -72,9 +72,11 @@ class Machine:
         dtype: auto, float32, bfloat16, float16.
         room: bytes of models to keep loaded.
         memory: the most bytes that the process may take when it loads a model; None: what there is.
+        kernels: auto, plain.
     """
 
     device: str = "auto"
     dtype: str = "auto"
     room: int = 8 * 2**30
     memory: int | None = None
+    kernels: str = "auto"

@@ -1,0 +1,167 @@
+"""Weights laid out once as oneDNN multiplies them, which torch otherwise does at every call of a layer.
+
+Source: oneDNN developer guide, "Memory Format Propagation"; torch's own use of it when a graph is frozen.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils._pytree import tree_map_only
+
+from gesso.runtime.heap import give_back
+
+__all__ = ["Packed", "Packer"]
+
+Layer = nn.Conv2d | nn.Linear
+# what makes a tensor of one's own is not in torch's type annotations
+_TORCH: Any = torch
+_TENSOR: Any = Tensor
+LOOSE = 2**28
+"""Bytes of plain weights let go after which the heap is given back."""
+
+
+class Packed(Tensor):
+    """A weight in oneDNN's own layout, which holds it alone: no second copy is kept.
+
+    Convolutions and linear layers use it as it is. Whatever else reads it is given the plain weight, to the
+    bit; nothing can write to it.
+
+    Args:
+        weight: the plain weight, which is not kept.
+        opaque: the same in oneDNN's layout.
+    """
+
+    opaque: Tensor
+
+    @staticmethod
+    def __new__(cls: type["Packed"], weight: Tensor, opaque: Tensor) -> "Packed":
+        """A tensor without numbers of its own."""
+        made = _TENSOR._make_wrapper_subclass(
+            cls, weight.shape, weight.stride(), dtype=weight.dtype, device=weight.device
+        )
+        made.opaque = opaque
+        # how torch knows a parameter that is more than a tensor
+        made._is_param = True
+        return made
+
+    def plain(self) -> Tensor:
+        """The weight as the file has it."""
+        found = self.opaque.to_dense()
+        return found.contiguous(memory_format=torch.channels_last) if found.ndim == 4 else found
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Called by torch for every function that a packed weight is given to."""
+        quick = _QUICK.get(func)
+        if quick is not None and not torch.is_grad_enabled() and isinstance(args[1], Packed):
+            return quick(*args, **(kwargs or {}))
+        if func in _ANSWERS:
+            return _ANSWERS[func](*args)
+        with _TORCH._C.DisableTorchFunctionSubclass():
+            return func(*args, **(kwargs or {}))
+
+    @classmethod
+    def __torch_dispatch__(
+        cls,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Called by torch for every operation that reads a packed weight's numbers."""
+        if func._schema.is_mutable and isinstance(args[0], Packed):
+            _refused(func)
+        return func(
+            *tree_map_only(Packed, Packed.plain, args), **tree_map_only(Packed, Packed.plain, kwargs or {})
+        )
+
+
+def _packs(x: Tensor) -> bool:
+    """Whether packing pays for what is computed from x: in bfloat16, on a processor that multiplies it."""
+    if x.dtype != torch.bfloat16 or x.device.type != "cpu":
+        return False
+    operations = torch.ops.mkldnn
+    # torch before 2.7 packs in another way
+    known = hasattr(operations, "_reorder_convolution_weight")
+    return known and operations._is_mkldnn_bf16_supported()
+
+
+class Packer:
+    """A forward pre-hook of layers that packs their weights at the first call; the plain ones are let go."""
+
+    def __init__(self) -> None:
+        self._loose = 0
+
+    def __call__(self, layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+        """Pack the layer's weight, if that pays.
+
+        Args:
+            layer: a convolution or linear layer; one whose weight stands in for another is left alone.
+            given: its input.
+        """
+        assert isinstance(layer, Layer)
+        weight = layer.weight
+        if type(weight) is not nn.Parameter or torch.is_grad_enabled() or not _packs(given[0]):
+            return
+        with torch.inference_mode(mode=False), torch.no_grad():
+            layer.weight = cast(nn.Parameter, Packed(weight, _reordered(layer, given[0])))
+        self._loose += weight.nbytes
+        if self._loose > LOOSE:
+            # else the holes that plain weights leave in the heap stay resident
+            self._loose = 0
+            give_back()
+
+
+def _reordered(layer: Layer, x: Tensor) -> Tensor:
+    """The layer's weight as oneDNN wants it for such an input."""
+    weight, operations = layer.weight.data, torch.ops.mkldnn
+    if isinstance(layer, nn.Linear):
+        return operations._reorder_linear_weight(weight, x.shape[:-1].numel())
+    how = (layer.padding, layer.stride, layer.dilation, layer.groups)
+    return operations._reorder_convolution_weight(weight, *how, x.shape)
+
+
+def _linear(x: Float[Tensor, "*n i"], weight: Packed, bias: Tensor | None = None) -> Float[Tensor, "*n o"]:
+    return torch.ops.mkldnn._linear_pointwise(x, weight.opaque, bias, "none", [], "")
+
+
+def _convolution(
+    x: Float[Tensor, "b i h w"],
+    weight: Packed,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> Float[Tensor, "b o h2 w2"]:
+    pairs = ((each, each) if isinstance(each, int) else each for each in (padding, stride, dilation))
+    last = x.contiguous(memory_format=torch.channels_last)
+    return torch.ops.mkldnn._convolution_pointwise(last, weight.opaque, bias, *pairs, groups, "none", [], "")
+
+
+def _refused(by: object, *_: object) -> None:
+    raise TypeError(f"a packed weight must not be written to, however: {by} would")
+
+
+_QUICK: dict[Callable[..., Any], Callable[..., Tensor]] = {
+    functional.linear: _linear,
+    functional.conv2d: _convolution,
+}
+_ANSWERS: dict[Callable[..., Any], Callable[..., Any]] = {
+    Tensor.detach: Packed.plain,
+    _TENSOR.data.__get__: Packed.plain,
+    _TENSOR.data.__set__: _refused,
+    # a module that is moved or converted makes new parameters then
+    _TORCH._has_compatible_shallow_copy_type: lambda *_: False,
+}
+"""What torch does not leave to `__torch_dispatch__` alone."""

@@ -1,0 +1,172 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from gesso import Request, paint
+from gesso.errors import UnknownName
+from gesso.model import Model, load
+from gesso.networks.attention import Attention, GatedProjection
+from gesso.networks.structure import ActivatedNorm
+from gesso.runtime.native.kernels import Kernels, kernels
+from gesso.runtime.packing import Packed
+from gesso.tuned import tuned
+
+ASKED = Request(prompt="a red cat on a chair", seed=1, steps=4, sampler="euler")
+packs = pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no bfloat16"
+)
+
+
+class Counting(Kernels):
+    """Kernels that are counted, and computed by torch."""
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "calls", [])
+
+    def _counted(self, name: str, plain: Callable[[], Tensor]) -> Tensor:
+        self.calls.append(name)
+        return plain()
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        layer = Attention.__new__(Attention)
+        layer.__dict__["heads"] = heads
+        return self._counted("attend", lambda: Attention.attend(layer, q, k, v))
+
+    def group_norm(self, x: Tensor, layer: nn.GroupNorm, *, activate: bool) -> Tensor:
+        assert activate == isinstance(layer, ActivatedNorm)
+        return self._counted("group_norm", lambda: type(layer).forward(layer, x))
+
+    def layer_norm(self, x: Tensor, layer: nn.LayerNorm) -> Tensor:
+        return self._counted("layer_norm", lambda: nn.LayerNorm.forward(layer, x))
+
+    def gate(self, x: Tensor) -> Tensor:
+        layer = GatedProjection.__new__(GatedProjection)
+        return self._counted("gate", lambda: GatedProjection.gated(layer, x))
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Model:
+    return load(device="cpu", dtype="bfloat16")
+
+
+def painted(model: Model) -> np.ndarray:
+    """A picture; the tests' checks of shapes hide from torch that `generate` goes without gradients."""
+    with torch.inference_mode():
+        return np.asarray(paint(model, ASKED).images[0])
+
+
+def told(model: Model, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """Inputs of its UNet."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 4, 8, 8).to(dtype).contiguous(memory_format=torch.channels_last)
+    width = next(each for name, each in model.identity.checkpoint.shapes.items() if "attn2.to_k" in name)[1]
+    return x, torch.tensor([500.0, 500.0]), torch.randn(2, 12, width).to(dtype)
+
+
+def test_every_layer_that_has_a_twin_is_given_it(narrow: Model) -> None:
+    network, found = narrow.networks["unet"], Counting()
+    with torch.inference_mode(), tuned([network], found):
+        network(*told(narrow, torch.bfloat16))
+    layers = [*network.modules()]
+    wanted = {
+        "attend": sum(isinstance(each, Attention) for each in layers),
+        "gate": sum(isinstance(each, GatedProjection) for each in layers),
+        "group_norm": sum(isinstance(each, nn.GroupNorm) for each in layers),
+        "layer_norm": sum(isinstance(each, nn.LayerNorm) for each in layers),
+    }
+    assert {name: found.calls.count(name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("reason", ["float32", "gradients"])
+def test_where_kernels_are_not_for_it_torch_computes(reason: str) -> None:
+    model = load(device="cpu", dtype="float32" if reason == "float32" else "bfloat16")
+    network, found = model.networks["unet"], Counting()
+    inputs = told(model, model.dtype)
+    with torch.set_grad_enabled(reason == "gradients"):
+        before = network(*inputs)
+        with tuned([network], found):
+            assert torch.equal(network(*inputs), before)
+    assert not found.calls
+    assert not any(isinstance(each, Packed) for each in network.parameters())
+
+
+def test_afterwards_the_layers_are_as_before(narrow: Model) -> None:
+    network = narrow.networks["unet"]
+    before = {each: set(vars(each)) for each in network.modules()}
+    hooks = [each._forward_pre_hooks.copy() for each in network.modules()]
+    for _ in range(2):
+        with pytest.raises(KeyError), tuned([network], Counting()):
+            raise KeyError
+    assert {each: set(vars(each)) for each in network.modules()} == before
+    assert [each._forward_pre_hooks for each in network.modules()] == hooks
+
+
+def test_hooks_of_layers_see_what_they_saw(narrow: Model) -> None:
+    network, seen = narrow.networks["unet"], list[int]()
+    handles = [
+        each.register_forward_hook(lambda *_: seen.append(1))
+        for each in network.modules()
+        if not isinstance(each, nn.Identity)
+    ]
+    with torch.inference_mode():
+        network(*told(narrow, torch.bfloat16))
+        plain = len(seen)
+        with tuned([network], Counting()):
+            network(*told(narrow, torch.bfloat16))
+    for handle in handles:
+        handle.remove()
+    assert len(seen) == 2 * plain
+
+
+@packs
+def test_weights_stay_packed_and_are_read_as_ever() -> None:
+    model = load(device="cpu", dtype="bfloat16")
+    network = model.networks["unet"]
+    before = {name: each.clone() for name, each in network.state_dict().items()}
+    painted(model)
+    layers = [each for each in network.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
+    assert {type(each.weight) for each in layers} == {Packed}
+    assert all(torch.equal(each, before[name]) for name, each in network.state_dict().items())
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(float) - other.astype(float)).mean())
+
+
+def test_the_picture_is_as_near_to_the_true_one_as_without(narrow: Model) -> None:
+    """Rounding differs, so bfloat16 pictures do; each is as far from float32's as the other."""
+    pictures = {
+        name: painted(model)
+        for name, model in {
+            "auto": narrow,
+            "plain": load(device="cpu", dtype="bfloat16", kernels="plain"),
+            "true": load(device="cpu", dtype="float32", kernels="plain"),
+        }.items()
+    }
+    rounding = apart(pictures["plain"], pictures["true"])
+    assert apart(pictures["auto"], pictures["true"]) <= 1.5 * rounding
+    assert apart(pictures["auto"], pictures["plain"]) <= 1.5 * rounding
+    assert rounding < 1.0
+
+
+def test_in_float32_the_picture_is_the_same_to_the_bit() -> None:
+    model = load(device="cpu", dtype="float32")
+    assert np.array_equal(painted(model), painted(replace(model, kernels="plain")))
+
+
+def test_this_machines_own_kernels_are_used(narrow: Model) -> None:
+    if kernels() is None:
+        pytest.skip("this machine has none")
+    with FlopCounterMode(display=False) as counter, torch.inference_mode(), tuned([narrow.networks["unet"]]):
+        narrow.networks["unet"](*told(narrow, torch.bfloat16))
+    assert not counter.get_total_flops(), "torch multiplies nothing that it could count"
+
+
+def test_no_others_are_known() -> None:
+    with pytest.raises(UnknownName, match="fast"):
+        load(device="cpu", kernels="fast")
