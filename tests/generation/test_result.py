@@ -40,9 +40,8 @@ def test_a_model_s_origin_is_its_file_and_how_it_was_loaded(tmp_path: Path, monk
     file.write_bytes(b"weights")
     identity = SimpleNamespace(name="sd2", facts=SimpleNamespace(prediction=SimpleNamespace(value="v")))
     others = Origins(vae=Path("other.vae.pt"), ema=True)
-    model = SimpleNamespace(
-        path=file, identity=identity, device=torch.device("cpu"), dtype=torch.bfloat16, origins=others
-    )
+    where = {"device": torch.device("cpu"), "dtype": torch.bfloat16, "kernels": "auto"}
+    model = SimpleNamespace(path=file, identity=identity, origins=others, **where)
     digest = hashlib.sha256(b"weights").hexdigest()
     assert Origin.of(model) == Origin(file, digest, "sd2", "v", "cpu", "bfloat16", "auto", others)
     model.path = tmp_path
@@ -70,7 +69,8 @@ def test_the_record_names_weights_and_surroundings(tmp_path: Path):
         "lender": None,
         "ema": False,
     }
-    assert record["environment"] | {"torch": ""} == {"torch": "", "device": "cpu", "dtype": "bfloat16"}
+    where = {"device": "cpu", "dtype": "bfloat16", "kernels": "auto"}
+    assert record["environment"] | {"torch": ""} == {"torch": "", **where}
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp"])

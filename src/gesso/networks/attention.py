@@ -58,8 +58,8 @@ class Attention(nn.Module):
         self, q: Float[Tensor, "b n d"], k: Float[Tensor, "b m d"], v: Float[Tensor, "b m d"]
     ) -> Float[Tensor, "b n d"]:
         """Values by how well their keys answer each query."""
-        heads = (self.split(part) for part in (q, k, v))
-        return functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
+        q, k, v = (self.split(part) for part in (q, k, v))
+        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
     def split(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n e"]:
         """Tokens by heads."""
