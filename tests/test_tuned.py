@@ -44,9 +44,9 @@ class Counting(Kernels):
     def layer_norm(self, x: Tensor, layer: nn.LayerNorm) -> Tensor:
         return self._counted("layer_norm", lambda: nn.LayerNorm.forward(layer, x))
 
-    def gate(self, x: Tensor) -> Tensor:
+    def gate(self, x: Tensor, out: Tensor) -> Tensor:
         layer = GatedProjection.__new__(GatedProjection)
-        return self._counted("gate", lambda: GatedProjection.gated(layer, x))
+        return self._counted("gate", lambda: out.copy_(GatedProjection.gated(layer, x)))
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,21 @@ def test_every_layer_that_has_a_twin_is_given_it(narrow: Model) -> None:
         "layer_norm": sum(isinstance(each, nn.LayerNorm) for each in layers),
     }
     assert {name: found.calls.count(name) for name in wanted} == wanted
+
+
+def test_tokens_are_gated_some_at_a_time_unless_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    layer = GatedProjection(
+        {"proj.weight": (32, 8), "proj.bias": (32,)},
+    ).bfloat16()
+    x, found, seen = torch.randn(2, 5, 8).bfloat16(), Counting(), list[torch.Size]()
+    monkeypatch.setattr("gesso.tuned.PART", 32 * 4)
+    with torch.inference_mode(), tuned([layer], found, packs=False):
+        parts = layer(x)
+        assert found.calls == ["gate"] * 3, "4, 4 and 2 tokens"
+        layer.proj.register_forward_hook(lambda *told: seen.append(told[1][0].shape))
+        assert torch.allclose(layer(x).float(), parts.float(), atol=2**-7)
+    assert seen == [x.shape]
 
 
 @pytest.mark.parametrize("reason", ["float32", "gradients"])

@@ -7,6 +7,7 @@ act as ever, since nothing but a layer's own work is replaced. What is computed 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,20 +24,24 @@ KERNELS = ("auto", "plain")
 
 
 @contextmanager
-def tuned(networks: Iterable[nn.Module], found: Kernels | None = None) -> Generator[None]:
+def tuned(
+    networks: Iterable[nn.Module], found: Kernels | None = None, *, packs: bool = True
+) -> Generator[None]:
     """Run networks by this machine's fastest kernels while the block runs.
 
     In bfloat16 on a CPU that multiplies it, weights are packed at their layer's first call, and stay so.
 
     Args:
         found: the compiled kernels; unless given, this machine's.
+        packs: whether weights are packed.
     """
     found = found or kernels()
     packer = Packer()
     with ExitStack() as undo:
         for layer in (each for network in networks for each in network.modules()):
             if isinstance(layer, nn.Conv2d | nn.Linear):
-                undo.callback(layer.register_forward_pre_hook(packer).remove)
+                if packs:
+                    undo.callback(layer.register_forward_pre_hook(packer).remove)
             elif found is not None:
                 for name, twin in _twins(layer).items():
                     setattr(layer, name, partial(twin, found, layer))
@@ -44,6 +49,8 @@ def tuned(networks: Iterable[nn.Module], found: Kernels | None = None) -> Genera
         yield
 
 
+PART = 2**22
+"""Numbers that are projected before they are gated: 8 MiB, as the caches of two cores hold."""
 Twin = Callable[..., Tensor]
 
 
@@ -53,7 +60,7 @@ def _twins(layer: nn.Module) -> dict[str, Twin]:
         case Attention():
             return {"attend": _attend}
         case GatedProjection():
-            return {"gated": _gated}
+            return {"forward": _gated}
         case nn.GroupNorm() if layer.affine:
             return {"forward": _group_norm}
         case nn.LayerNorm() if layer.elementwise_affine and len(layer.normalized_shape) == 1:
@@ -76,7 +83,23 @@ def _attend(found: Kernels, layer: Attention, q: Tensor, k: Tensor, v: Tensor) -
 
 
 def _gated(found: Kernels, layer: GatedProjection, x: Tensor) -> Tensor:
-    return found.gate(x) if _fits(x) and x.is_contiguous() else type(layer).gated(layer, x)
+    """Some tokens at a time: what is projected stays in the caches until it is gated."""
+    if not (_fits(x) and x.is_contiguous()):
+        return type(layer).forward(layer, x)
+    out = x.new_empty((*x.shape[:-1], layer.proj.out_features // 2))
+    if _watched(layer.proj):
+        return found.gate(layer.proj(x), out)
+    some = max(1, PART // layer.proj.out_features)
+    for tokens, place in zip(x.flatten(0, -2).split(some), out.flatten(0, -2).split(some), strict=True):
+        found.gate(layer.proj(tokens), place)
+    return out
+
+
+def _watched(layer: nn.Module) -> bool:
+    """Whether somebody looks at what goes through a layer, who must see all of it at once."""
+    inside: Any = layer
+    hooks = (*inside._forward_hooks.values(), *inside._forward_pre_hooks.values())
+    return not all(isinstance(each, Packer) for each in hooks)
 
 
 def _group_norm(found: Kernels, layer: nn.GroupNorm, x: Tensor) -> Tensor:
