@@ -93,11 +93,7 @@ class GatedProjection(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n e"]:
         """The gated tokens."""
-        return self.gated(self.proj(x))
-
-    def gated(self, x: Float[Tensor, "b n d2"]) -> Float[Tensor, "b n d"]:
-        """The first half of each token, opened by the second."""
-        value, gate = x.chunk(2, dim=-1)
+        value, gate = self.proj(x).chunk(2, dim=-1)
         return value * functional.gelu(gate)
 
 
