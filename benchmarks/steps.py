@@ -18,10 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.peers import SIZES, machine, prepared
+from benchmarks.peers import prepared
 from gesso.model import Model, load
+from gesso.runtime.machine import machine
 from gesso.tuned import tuned
 
+SIZES = {"sd-v1": 512, "sdxl-base": 1024}
 Work = Callable[[], object]
 
 
@@ -63,18 +65,19 @@ def inputs(model: Model, size: int) -> tuple[Tensor, ...]:
 
 def measured(family: str, folder: Path, rounds: int, what: str) -> dict[str, Any]:
     """Times of one kind of work, "step" or "decode"."""
-    file, size = prepared(family, folder), SIZES[family]
+    file, config = prepared(family, folder)
+    size = SIZES[family]
     model = load(file, device="cpu", dtype="bfloat16")
     told = inputs(model, size)
     if what == "step":
-        peer: Any = theirs(folder / f"{family}-config", "UNet2DConditionModel", "unet")
+        peer: Any = theirs(config, "UNet2DConditionModel", "unet")
         added = {"text_embeds": torch.zeros(2, 1280).bfloat16(), "time_ids": torch.zeros(2, 6)}
         works: list[Work] = [
             lambda: peer(told[0], told[1], told[2], added_cond_kwargs=added, return_dict=False),
             lambda: model.networks["unet"](*told),
         ]
     else:
-        peer = theirs(folder / f"{family}-config", "AutoencoderKL", "vae")
+        peer = theirs(config, "AutoencoderKL", "vae")
         latents = told[0][:1]
         works = [lambda: peer.decode(latents, return_dict=False), lambda: model.vae.decode(latents)]
     with FlopCounterMode(display=False) as counter:
