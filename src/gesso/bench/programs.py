@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -53,13 +54,12 @@ def _gesso(case: Case) -> Figures:
 def _diffusers(case: Case) -> Figures:
     """diffusers as its own documentation has it on CPUs: channels last, Euler, offline."""
     marks = Marks(time.perf_counter())
-    import diffusers  # pyright: ignore[reportMissingImports]
+    known: Any = import_module("diffusers")
     import torch
 
     from gesso.checkpoint.file import Checkpoint
     from gesso.families.identify import identify
 
-    known: Any = diffusers
     pipelines = {"sdxl": known.StableDiffusionXLPipeline}
     imported = time.perf_counter()
     family = identify(Checkpoint.open(case.file)).family.name

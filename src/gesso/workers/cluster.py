@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -89,10 +90,9 @@ class _Actor:
 
 def _ray() -> ModuleType:
     try:
-        import ray  # pyright: ignore[reportMissingImports] - of the extra `cluster`
+        return import_module("ray")
     except ImportError as error:
         raise RequestError(
             f"a cluster must have its library, however: {error.name} is missing",
             hint='pip install "gesso[server,postgres,cluster]"',
         ) from error
-    return ray
