@@ -15,7 +15,7 @@ from gesso.networks.attention import Attention, GatedProjection
 from gesso.networks.structure import ActivatedNorm
 from gesso.runtime.native.kernels import Kernels, kernels
 from gesso.runtime.packing import Packed
-from gesso.tuned import tuned
+from gesso.tuned import in_force, tuned
 
 ASKED = Request(prompt="a red cat on a chair", seed=1, steps=4, sampler="euler")
 packs = pytest.mark.skipif(
@@ -186,3 +186,14 @@ def test_this_machines_own_kernels_are_used(narrow: Model) -> None:
 def test_no_others_are_known() -> None:
     with pytest.raises(UnknownName, match="fast"):
         load(device="cpu", kernels="fast")
+
+
+def test_numbers_that_no_kernel_is_for_run_by_torchs_own() -> None:
+    cpu = torch.device("cpu")
+    assert in_force("auto", cpu, torch.bfloat16) == "auto"
+    assert in_force("plain", cpu, torch.bfloat16) == "plain"
+    assert (
+        in_force("auto", cpu, torch.float32)
+        == in_force("auto", torch.device("cuda"), torch.bfloat16)
+        == "plain"
+    )

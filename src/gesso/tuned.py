@@ -17,10 +17,15 @@ from gesso.networks.structure import ActivatedNorm
 from gesso.runtime.native.kernels import WIDEST, Kernels, kernels
 from gesso.runtime.packing import Packer
 
-__all__ = ["KERNELS", "tuned"]
+__all__ = ["KERNELS", "in_force", "tuned"]
 
 KERNELS = ("auto", "plain")
 """Which kernels networks run by: the fastest for this machine, or torch's own."""
+
+
+def in_force(chosen: str, device: torch.device, dtype: torch.dtype) -> str:
+    """What networks of such numbers run by: others than bfloat16 on a CPU know torch's own kernels alone."""
+    return chosen if (device.type, dtype) == ("cpu", torch.bfloat16) else "plain"
 
 
 @contextmanager

@@ -19,7 +19,6 @@ def test_null_and_unknown_fields_are_let_be() -> None:
 @pytest.mark.parametrize(
     ("form", "fields"),
     [
-        (Txt2Img, {"enable_hr": True}),
         (Txt2Img, {"restore_faces": True}),
         (Txt2Img, {"steps": 0}),
         (Img2Img, {"denoising_strength": 2}),

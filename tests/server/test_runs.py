@@ -41,7 +41,8 @@ def test_runs_are_for_those_who_manage(tmp_path: Path) -> None:
     run(settings.places.library / "dog")
     ring = Keyring(Services.of(settings).table.engine)
     client = client_of(settings)
-    for name, scopes, count in (("ann", ["paint"], 0), ("root", ["paint", "manage"], 1)):
-        headers = {"authorization": f"Bearer {ring.add(name, scopes)}"}
+    keys = ring.add("ann", ["paint"]), ring.add("root", ["paint", "manage"])
+    for key, count in zip(keys, (0, 1), strict=True):
+        headers = {"authorization": f"Bearer {key}"}
         assert len(client.get("/api/runs", headers=headers).json()) == count
         assert client.get("/api/runs/dog", headers=headers).status_code == (200 if count else 404)

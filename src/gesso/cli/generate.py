@@ -68,6 +68,8 @@ class Generate(Request, Following):
     """Print what was painted as JSON."""
     keep: CliImplicitFlag[bool] = False
     """Save the pictures as well that something follows on."""
+    costs: CliImplicitFlag[bool] = False
+    """Write into each picture what painting it took; files then differ from one run to the next."""
     dry_run: CliImplicitFlag[bool] = False
     """Print the plan with an estimate of time and memory; paint nothing."""
 
@@ -109,7 +111,7 @@ class Generate(Request, Following):
         from gesso.generation.generate import generate
 
         check(request, self.model, ema=self.ema)
-        with follow(quiet=self.json_output, keep=self.keep) as progress:
+        with follow(quiet=self.json_output, keep=self.keep, costs=self.costs) as progress:
             progress.loading(self.model)
             model = self._opened(weights=_paints(request))
             files = progress.painting(generate(model, request), model, self.out)

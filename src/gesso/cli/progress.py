@@ -50,10 +50,11 @@ class Pace:
 class Painting:
     """A progress line on the terminal's error stream."""
 
-    def __init__(self, progress: Progress, task: TaskID, *, keep: bool = False) -> None:
+    def __init__(self, progress: Progress, task: TaskID, *, keep: bool = False, costs: bool = False) -> None:
         self.progress = progress
         self.task = task
         self.keep = keep
+        self.costs = costs
 
     def loading(self, path: Path | None) -> None:
         """The checkpoint is being read."""
@@ -64,7 +65,7 @@ class Painting:
         """Follow a generation to its end and save its pictures as they are finished.
 
         Returns:
-            For every picture its file, seed and size.
+            For every picture its file, seed, size and what it took.
         """
         files: list[dict[str, object]] = []
         pace, count, told = Pace(time.perf_counter()), 1, tuple[str, ...]()
@@ -90,17 +91,20 @@ class Painting:
         return files
 
     def _saved(self, event: Painted | Followed, model: Model, out: Path) -> dict[str, object]:
-        path = save(event.image, event.request, Origin.of(model), out, event.cost)
+        cost = event.cost if self.costs else None
+        path = save(event.image, event.request, Origin.of(model), out, cost)
         self.progress.console.print(str(path), highlight=False, soft_wrap=True)
-        return {"file": str(path), "seed": event.request.seed, "size": event.image.size}
+        told: dict[str, object] = {"file": str(path), "seed": event.request.seed, "size": event.image.size}
+        return told if event.cost is None else told | {"cost": event.cost.plain()}
 
 
 @contextmanager
-def follow(*, quiet: bool = False, keep: bool = False) -> Generator[Painting]:
+def follow(*, quiet: bool = False, keep: bool = False, costs: bool = False) -> Generator[Painting]:
     """Show progress on the error stream while the block runs.
 
     Args:
         keep: also save pictures that something follows on.
+        costs: write into each picture what it took.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -109,4 +113,4 @@ def follow(*, quiet: bool = False, keep: bool = False) -> Generator[Painting]:
         TextColumn("{task.fields[left]}"),
     )
     with Progress(*columns, console=Console(stderr=True, quiet=quiet), transient=True) as progress:
-        yield Painting(progress, progress.add_task("starting", total=None, left=""), keep=keep)
+        yield Painting(progress, progress.add_task("starting", total=None, left=""), keep=keep, costs=costs)

@@ -19,6 +19,7 @@ from gesso.generation.infotext import Infotext, write
 from gesso.generation.pictures import SUFFIXES, Texts, read_texts, write_picture
 from gesso.model import Model, Origins
 from gesso.request import LoraUse, Request
+from gesso.tuned import in_force
 
 __all__ = ["ENGINE", "Origin", "Result", "read_parameters", "read_record", "read_request", "record", "save"]
 
@@ -77,7 +78,7 @@ class Origin:
             model.identity.facts.prediction.value,
             str(model.device),
             str(model.dtype).removeprefix("torch."),
-            model.kernels,
+            in_force(model.kernels, model.device, model.dtype),
             model.origins,
         )
 

@@ -41,7 +41,7 @@ def previewed(recipe: Training, base: Model, use: Use, folder: Path) -> Iterator
         return
     model = base
     if use.model is not None:
-        model = load(use.model, device=str(base.device), dtype=recipe.dtype, kernels="plain")
+        model = load(use.model, device=str(base.device), dtype=recipe.dtype)
     for number, request in enumerate(requests):
         path = folder / f"preview-{number}.png"
         path.unlink(missing_ok=True)
