@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,7 @@ def fastest(works: dict[str, Work], rounds: int) -> dict[str, list[float]]:
 
 def theirs(folder: Path, kind: str, part: str) -> nn.Module:
     """A network of diffusers' with random weights."""
-    import diffusers
-
-    build: Any = getattr(diffusers, kind)
+    build: Any = getattr(import_module("diffusers"), kind)
     with torch.device("meta"):
         network = build.from_config(build.load_config(str(folder), subfolder=part))
     network = network.to(torch.bfloat16).to_empty(device="cpu").eval()
