@@ -3,32 +3,28 @@
 Source: oneDNN developer guide, "Memory Format Propagation"; torch's own use of it when a graph is frozen.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils._pytree import tree_map_only
 
 from gesso.runtime.heap import give_back
+from gesso.runtime.kept import Kept
 
 __all__ = ["Packed", "Packer"]
 
 Layer = nn.Conv2d | nn.Linear
-# what makes a tensor of one's own is not in torch's type annotations
-_TORCH: Any = torch
-_TENSOR: Any = Tensor
 LOOSE = 2**28
 """Bytes of plain weights let go after which the heap is given back."""
 
 
-class Packed(Tensor):
+class Packed(Kept):
     """A weight in oneDNN's own layout, which holds it alone: no second copy is kept.
 
-    Convolutions and linear layers use it as it is. Whatever else reads it is given the plain weight, to the
-    bit; nothing can write to it.
+    Convolutions and linear layers use it as it is; the plain weight, to the bit, is made of it for others.
 
     Args:
         weight: the plain weight, which is not kept.
@@ -40,12 +36,8 @@ class Packed(Tensor):
     @staticmethod
     def __new__(cls: type["Packed"], weight: Tensor, opaque: Tensor) -> "Packed":
         """A tensor without numbers of its own."""
-        made = _TENSOR._make_wrapper_subclass(
-            cls, weight.shape, weight.stride(), dtype=weight.dtype, device=weight.device
-        )
+        made = cast(Packed, Kept.__new__(cls, weight))
         made.opaque = opaque
-        # how torch knows a parameter that is more than a tensor
-        made._is_param = True
         return made
 
     def plain(self) -> Tensor:
@@ -53,37 +45,9 @@ class Packed(Tensor):
         found = self.opaque.to_dense()
         return found.contiguous(memory_format=torch.channels_last) if found.ndim == 4 else found
 
-    @classmethod
-    def __torch_function__(
-        cls,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Called by torch for every function that a packed weight is given to."""
-        quick = _QUICK.get(func)
-        if quick is not None and not torch.is_grad_enabled() and isinstance(args[1], Packed):
-            return quick(*args, **(kwargs or {}))
-        if func in _ANSWERS:
-            return _ANSWERS[func](*args)
-        with _TORCH._C.DisableTorchFunctionSubclass():
-            return func(*args, **(kwargs or {}))
-
-    @classmethod
-    def __torch_dispatch__(
-        cls,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Called by torch for every operation that reads a packed weight's numbers."""
-        if func._schema.is_mutable and isinstance(args[0], Packed):
-            _refused(func)
-        return func(
-            *tree_map_only(Packed, Packed.plain, args), **tree_map_only(Packed, Packed.plain, kwargs or {})
-        )
+    def answers(self, func: Callable[..., Any]) -> Callable[..., Tensor] | None:
+        """oneDNN's own product, where nobody asks for gradients."""
+        return None if torch.is_grad_enabled() else _QUICK[func]
 
 
 def _packs(x: Tensor) -> bool:
@@ -149,19 +113,7 @@ def _convolution(
     return torch.ops.mkldnn._convolution_pointwise(last, weight.opaque, bias, *pairs, groups, "none", [], "")
 
 
-def _refused(by: object, *_: object) -> None:
-    raise TypeError(f"a packed weight must not be written to, however: {by} would")
-
-
 _QUICK: dict[Callable[..., Any], Callable[..., Tensor]] = {
     functional.linear: _linear,
     functional.conv2d: _convolution,
 }
-_ANSWERS: dict[Callable[..., Any], Callable[..., Any]] = {
-    Tensor.detach: Packed.plain,
-    _TENSOR.data.__get__: Packed.plain,
-    _TENSOR.data.__set__: _refused,
-    # a module that is moved or converted makes new parameters then
-    _TORCH._has_compatible_shallow_copy_type: lambda *_: False,
-}
-"""What torch does not leave to `__torch_dispatch__` alone."""
