@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gesso.families.autoencoder_plan import tiny_decoder_shapes
-from gesso.generation.large import encode, room
+from gesso.generation.large import encode, fits, room
 from gesso.generation.latents import decoded, encoded
 from gesso.model import Model, load
 from gesso.networks.banded import (
@@ -36,6 +36,13 @@ def weights(model: Model) -> int:
 def test_a_ceiling_counts_the_weights(model: Model) -> None:
     assert room(replace(model, memory=weights(model) + 5)) == 5
     assert room(replace(model, memory=1)) == 0
+
+
+def test_what_fits_is_decoded_whole(model: Model) -> None:
+    takes = whole_decode(model.vae, torch.empty(1, 4, 40, 24, device="meta"))
+    assert fits(model, (40, 24))
+    assert fits(replace(model, memory=weights(model) + takes), (40, 24))
+    assert not fits(replace(model, memory=weights(model) + takes - 1), (40, 24))
 
 
 def test_under_a_ceiling_the_picture_is_the_same_and_the_note_says_so(model: Model) -> None:

@@ -1,5 +1,6 @@
 """Large pictures through the autoencoder: whole where that fits into memory, else in bands."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -9,7 +10,7 @@ from gesso.networks.banded import banded_decode, banded_encode, whole_decode, wh
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from gesso.runtime.memory import available, readable
 
-__all__ = ["decode", "encode", "present", "room"]
+__all__ = ["decode", "encode", "fits", "present", "room"]
 
 CAUTION = 0.9
 """How much of what the system calls free is counted on: other programs go on meanwhile."""
@@ -28,12 +29,25 @@ def decode(
     """
     space = room(model)
     network = model.decoder
-    tiny = isinstance(network, TinyDecoder)
-    takes = network.whole_bytes(unscaled) if tiny else whole_decode(network, unscaled)
-    if whole or space is None or takes <= space:
+    if whole or space is None or _takes(model, unscaled) <= space:
         return network.decode(unscaled), ()
+    tiny = isinstance(network, TinyDecoder)
     pixels = network.banded(unscaled, space) if tiny else banded_decode(network, unscaled, space)
     return pixels, (f"decoded in bands, to take no more than {readable(space)}",)
+
+
+def fits(model: Model, cells: tuple[int, int]) -> bool:
+    """Whether a picture of so many latent cells, height and width, can be decoded whole."""
+    space = room(model)
+    latents = torch.empty((1, model.identity.latent_channels, *cells), dtype=model.dtype, device="meta")
+    return space is None or _takes(model, latents) <= space
+
+
+def _takes(model: Model, latents: Float[Tensor, "b c h w"]) -> int:
+    network = model.decoder
+    return (
+        network.whole_bytes(latents) if isinstance(network, TinyDecoder) else whole_decode(network, latents)
+    )
 
 
 def encode(model: Model, pixels: Float[Tensor, "b p H W"]) -> Moments:

@@ -18,6 +18,7 @@ from gesso.generation.editing import Original, opened, over_white
 from gesso.generation.enlarging import cropped, enlarged, enlarged_latents
 from gesso.generation.fitting import Fitting
 from gesso.generation.image_prompts import image_prompts, named_image_prompts
+from gesso.generation.large import fits
 from gesso.generation.latents import Scene, as_pixels, encoded
 from gesso.generation.plan import LATENT, Plan
 from gesso.generation.planning import beside
@@ -28,6 +29,7 @@ from gesso.generation.variations import Varied, varied
 from gesso.generation.wording import spoken
 from gesso.model import Model
 from gesso.networks.seamless import seamless
+from gesso.runtime.heap import kept
 from gesso.tuned import tuned
 
 __all__ = ["Painting", "Run", "original", "put", "resized", "shown", "start"]
@@ -90,6 +92,9 @@ def start(plan: Plan, model: Model, fitting: Fitting, before: Sequence[Painting]
     full, models = plan.request, {"base": model}
     if not plan.passes:
         return Run(plan, models, before)
+    if model.device.type == "cpu" and model.memory is None and fits(model, plan.latent):
+        # where memory is short, what is freed is worth more than the time that it takes
+        fitting.enter_context(kept())
     if any(each.model == "refiner" for each in plan.passes):
         assert full.refiner is not None
         models["refiner"] = beside(full.refiner.model, model)
