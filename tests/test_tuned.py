@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -6,13 +7,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from gesso import Request, paint
 from gesso.errors import UnknownName
 from gesso.model import Model, load
+from gesso.networks import autoencoder, unet
 from gesso.networks.attention import Attention, GatedProjection
-from gesso.networks.structure import ActivatedNorm
+from gesso.networks.seamless import seamless
+from gesso.networks.structure import ActivatedNorm, Joined
 from gesso.runtime.native.kernels import Kernels, kernels
 from gesso.runtime.packing import Packed
 from gesso.tuned import in_force, tuned
@@ -38,9 +42,12 @@ class Counting(Kernels):
         layer.__dict__["heads"] = heads
         return self._counted("attend", lambda: Attention.attend(layer, q, k, v))
 
-    def group_norm(self, x: Tensor, layer: nn.GroupNorm, *, activate: bool) -> Tensor:
+    def group_norm(
+        self, x: Tensor, layer: nn.GroupNorm, shift: Tensor | None = None, *, activate: bool
+    ) -> Tensor:
         assert activate == isinstance(layer, ActivatedNorm)
-        return self._counted("group_norm", lambda: type(layer).forward(layer, x))
+        given = (x,) if shift is None else (x, shift)
+        return self._counted("group_norm", lambda: type(layer).forward(layer, *given))
 
     def layer_norm(self, x: Tensor, layer: nn.LayerNorm) -> Tensor:
         return self._counted("layer_norm", lambda: nn.LayerNorm.forward(layer, x))
@@ -90,6 +97,7 @@ def test_tokens_are_gated_some_at_a_time_unless_somebody_looks(monkeypatch: pyte
     ).bfloat16()
     x, found, seen = torch.randn(2, 5, 8).bfloat16(), Counting(), list[torch.Size]()
     monkeypatch.setattr("gesso.tuned.PART", 32 * 4)
+    monkeypatch.setattr("gesso.tuned.TOGETHER", 2)
     with torch.inference_mode(), tuned([layer], found, packs=False):
         parts = layer(x)
         assert found.calls == ["gate"] * 3, "4, 4 and 2 tokens"
@@ -140,13 +148,48 @@ def test_hooks_of_layers_see_what_they_saw(narrow: Model) -> None:
 
 
 @packs
+def test_what_is_joined_or_enlarged_takes_no_reading_of_its_own(narrow: Model) -> None:
+    networks = [narrow.networks["unet"], narrow.vae]
+    with torch.inference_mode(), tuned(networks):
+        for _ in range(2):
+            with profile(activities=[ProfilerActivity.CPU]) as seen:
+                networks[0](*told(narrow, torch.bfloat16))
+                narrow.vae.decode(torch.zeros(1, 4, 8, 8).bfloat16())
+    layers = [each for network in networks for each in network.modules()]
+    names = [event.name for event in seen.events()]
+    joints = sum(isinstance(each, Joined) for each in narrow.networks["unet"].modules())
+    joints += sum(isinstance(each, Joined) for each in narrow.vae.decoder.modules())
+    assert sum(name.endswith("pointwise.binary") or "_pointwise" in name for name in names) > joints
+    assert not any("upsample" in name for name in names)
+    attentions = sum(isinstance(each, autoencoder.Attention) for each in layers)
+    assert names.count("aten::add") <= attentions + 1, "no joint adds by itself, the time and a vector may"
+
+
+@packs
+@pytest.mark.parametrize("edge", ["zeros", "around"])
+def test_an_enlarged_map_is_what_its_parts_make(edge: str) -> None:
+    """Also where the picture's edges meet, and for sizes that are not doubled."""
+    torch.manual_seed(0)
+    layer = unet.Upsample({"conv.weight": (16, 16, 3, 3), "conv.bias": (16,)}).bfloat16()
+    x = torch.randn(2, 16, 6, 5).bfloat16().contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode(), ExitStack() as undo:
+        if edge == "around":
+            undo.enter_context(seamless(layer, "both"))
+        for size in ((12, 10), (11, 10)):
+            before = layer(x, size)
+            with tuned([layer]):
+                assert torch.allclose(layer(x, size).float(), before.float(), atol=2**-6)
+
+
+@packs
 def test_weights_stay_packed_and_are_read_as_ever() -> None:
     model = load(device="cpu", dtype="bfloat16")
     network = model.networks["unet"]
     before = {name: each.clone() for name, each in network.state_dict().items()}
     painted(model)
     layers = [each for each in network.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
-    assert {type(each.weight) for each in layers} == {Packed}
+    enlarging = [each.conv for each in network.modules() if isinstance(each, unet.Upsample)]
+    assert all((type(each.weight) is Packed) != (each in enlarging) for each in layers)
     assert all(torch.equal(each, before[name]) for name, each in network.state_dict().items())
 
 

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gesso.networks.attention import Attention, GatedProjection
-from gesso.networks.structure import ActivatedNorm
+from gesso.networks import autoencoder, unet
+from gesso.networks.attention import Attention, FeedForward, GatedProjection
+from gesso.networks.structure import ActivatedNorm, Joined
+from gesso.runtime.fused import Enlarger, added
 from gesso.runtime.native.kernels import WIDEST, Kernels, kernels
-from gesso.runtime.packing import Packer
+from gesso.runtime.packing import Packed, Packer, packable
 
 __all__ = ["KERNELS", "in_force", "tuned"]
 
@@ -47,31 +49,85 @@ def tuned(
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 if packs:
                     undo.callback(layer.register_forward_pre_hook(packer).remove)
-            elif found is not None:
-                for name, twin in _twins(layer).items():
-                    setattr(layer, name, partial(twin, found, layer))
-                    undo.callback(layer.__dict__.pop, name, None)
+                continue
+            twins = {} if found is None else _twins(found, layer)
+            for name, twin in {**twins, **(_packing(packer, layer) if packs else {})}.items():
+                setattr(layer, name, twin)
+                undo.callback(layer.__dict__.pop, name, None)
         yield
 
 
-PART = 2**22
-"""Numbers that are projected before they are gated: 8 MiB, as the caches of two cores hold."""
+PART = 5 * 2**19
+"""Numbers that are projected before they are gated: 5 MiB, as the caches of two cores hold."""
+TOGETHER = 256
+"""Tokens are projected by so many or a multiple: a product of other heights leaves the matrix unit idle."""
 Twin = Callable[..., Tensor]
 
 
-def _twins(layer: nn.Module) -> dict[str, Twin]:
+def _twins(found: Kernels, layer: nn.Module) -> dict[str, Twin]:
     """What takes the place of a layer's methods, by their names."""
     match layer:
         case Attention():
-            return {"attend": _attend}
+            return {"attend": partial(_attend, found, layer)}
         case GatedProjection():
-            return {"forward": _gated}
+            return {"forward": partial(_gated, found, layer)}
         case nn.GroupNorm() if layer.affine:
-            return {"forward": _group_norm}
+            return {"forward": partial(_group_norm, found, layer)}
         case nn.LayerNorm() if layer.elementwise_affine and len(layer.normalized_shape) == 1:
-            return {"forward": _layer_norm}
+            return {"forward": partial(_layer_norm, found, layer)}
         case _:
             return {}
+
+
+def _packing(packer: Packer, layer: nn.Module) -> dict[str, Twin]:
+    """The same of layers that gain by packed weights."""
+    match layer:
+        case Joined():
+            return {"forward": partial(_joined, packer, layer)}
+        case unet.Upsample() | autoencoder.Upsample():
+            return {"forward": partial(_enlarged, packer, Enlarger(), layer)}
+        case _:
+            return {}
+
+
+def _joined(packer: Packer, joint: Joined, x: Tensor, layer: nn.Module, *given: Tensor) -> Tensor:
+    last, inputs = _ending(layer, given)
+    if last is None or _watched(last):
+        return type(joint).forward(joint, x, layer, *given)
+    packer(last, inputs)
+    if not (isinstance(last.weight, Packed) and _fits(x, *inputs)):
+        return x + last(*inputs)
+    return added(x, last, *inputs)
+
+
+def _ending(
+    layer: nn.Module, given: tuple[Tensor, ...]
+) -> tuple[nn.Conv2d | nn.Linear | None, tuple[Tensor, ...]]:
+    """The last layer within a layer and what it is given; none where somebody looks at more than that."""
+    match layer:
+        case nn.Conv2d() | nn.Linear():
+            return layer, given
+        case Attention() if not _watched(layer) and not _watched(layer.to_out):
+            last = layer.to_out[0]
+            assert isinstance(last, nn.Linear)
+            return last, ((layer.gather or layer.looked)(*given),)
+        case FeedForward() if not _watched(layer) and not _watched(layer.net):
+            last = layer.net[2]
+            assert isinstance(last, nn.Linear)
+            return last, (layer.net[0](*given),)
+        case _:
+            return None, given
+
+
+def _enlarged(
+    packer: Packer, enlarger: Enlarger, layer: unet.Upsample | autoencoder.Upsample, x: Tensor, *size: Any
+) -> Tensor:
+    twice = not size or tuple(size[0]) == (2 * x.shape[-2], 2 * x.shape[-1])
+    usual = layer.conv.kernel_size == (3, 3) and layer.conv.padding == (1, 1)
+    if twice and usual and _fits(x) and packable(x) and not _watched(layer.conv):
+        return enlarger(packer, layer.conv, x)
+    forward: Any = type(layer).forward
+    return forward(layer, x, *size)
 
 
 def _fits(*tensors: Tensor) -> bool:
@@ -94,7 +150,7 @@ def _gated(found: Kernels, layer: GatedProjection, x: Tensor) -> Tensor:
     out = x.new_empty((*x.shape[:-1], layer.proj.out_features // 2))
     if _watched(layer.proj):
         return found.gate(layer.proj(x), out)
-    some = max(1, PART // layer.proj.out_features)
+    some = max(TOGETHER, PART // layer.proj.out_features // TOGETHER * TOGETHER)
     for tokens, place in zip(x.flatten(0, -2).split(some), out.flatten(0, -2).split(some), strict=True):
         found.gate(layer.proj(tokens), place)
     return out
@@ -107,11 +163,11 @@ def _watched(layer: nn.Module) -> bool:
     return not all(isinstance(each, Packer) for each in hooks)
 
 
-def _group_norm(found: Kernels, layer: nn.GroupNorm, x: Tensor) -> Tensor:
+def _group_norm(found: Kernels, layer: nn.GroupNorm, x: Tensor, *shift: Tensor) -> Tensor:
     last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
-    if not (last and _fits(x, layer.weight)):
-        return type(layer).forward(layer, x)
-    return found.group_norm(x, layer, activate=isinstance(layer, ActivatedNorm))
+    if not (last and _fits(x, layer.weight, *shift)):
+        return type(layer).forward(layer, x, *shift)
+    return found.group_norm(x, layer, *shift, activate=isinstance(layer, ActivatedNorm))
 
 
 def _layer_norm(found: Kernels, layer: nn.LayerNorm, x: Tensor) -> Tensor:

@@ -24,9 +24,10 @@ def test_what_is_free_between_blocks_goes_back() -> None:
 
 
 def pages() -> int:
-    """How many pages the system hands over for a tensor of 64 MiB that is filled."""
+    """How many pages the system hands over for eight tensors of 64 MiB that are filled one after another."""
     before = getrusage(RUSAGE_SELF).ru_minflt
-    torch.ones(2**24)
+    for _ in range(8):
+        torch.ones(2**24)
     return getrusage(RUSAGE_SELF).ru_minflt - before
 
 
@@ -34,9 +35,9 @@ def pages() -> int:
 def test_what_is_freed_is_kept_for_the_next_tensor() -> None:
     before = resident() or 0
     with kept():
-        first, next_ = pages(), pages()
-    after = pages()
-    assert next_ < 0.01 * min(first, after)
+        inside = pages()
+    # a first and a second, where the hole that the first leaves is too small by its alignment
+    assert inside < 0.4 * pages()
     assert (resident() or 0) - before < 2**25
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gesso.networks.structure import Shapes, conv, count, group_norm, layer_norm, linear, under, wired
+from gesso.networks.structure import Joined, Shapes, conv, count, group_norm, layer_norm, linear, under, wired
 
 __all__ = ["Attention", "GatedProjection", "Gather", "Heads", "SpatialTransformer", "Technique", "around"]
 
@@ -128,13 +128,14 @@ class TransformerBlock(nn.Module):
         self.norm1 = layer_norm(shapes, "norm1")
         self.norm2 = layer_norm(shapes, "norm2")
         self.norm3 = layer_norm(shapes, "norm3")
+        self.joined = Joined()
 
     def forward(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m c"]) -> Float[Tensor, "b n d"]:
         """The tokens after the block."""
         seen = self.norm1(x)
-        x = x + self.attn1(seen, seen)
-        x = x + self.attn2(self.norm2(x), context)
-        return x + self.ff(self.norm3(x))
+        x = self.joined(x, self.attn1, seen, seen)
+        x = self.joined(x, self.attn2, self.norm2(x), context)
+        return self.joined(x, self.ff, self.norm3(x))
 
 
 class SpatialTransformer(nn.Module):
@@ -153,6 +154,7 @@ class SpatialTransformer(nn.Module):
             TransformerBlock(under(shapes, f"transformer_blocks.{i}."), heads) for i in blocks
         )
         self.proj_out = project(shapes, "proj_out")
+        self.joined = Joined()
 
     def forward(
         self, x: Float[Tensor, "b c h w"], context: Float[Tensor, "b m d"]
@@ -162,16 +164,13 @@ class SpatialTransformer(nn.Module):
         tokens = self.inward(self.norm(x))
         for block in self.transformer_blocks:
             tokens = block(tokens, context)
-        return x + self.outward(tokens, size)
+        if not self.linear:
+            return self.joined(x, self.proj_out, tokens.transpose(1, 2).unflatten(2, size))
+        seen = self.joined(x.flatten(2).transpose(1, 2), self.proj_out, tokens)
+        return seen.transpose(1, 2).unflatten(2, size)
 
     def inward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
         """Positions to tokens: no copy when the picture is stored channels last."""
         if self.linear:
             return self.proj_in(x.flatten(2).transpose(1, 2))
         return self.proj_in(x).flatten(2).transpose(1, 2)
-
-    def outward(self, tokens: Float[Tensor, "b n d"], size: tuple[int, ...]) -> Float[Tensor, "b c h w"]:
-        """Tokens to positions."""
-        if self.linear:
-            return self.proj_out(tokens).transpose(1, 2).unflatten(2, size)
-        return self.proj_out(tokens.transpose(1, 2).unflatten(2, size))

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gesso.networks.structure import Shapes, activated_norm, conv, count, group_norm, under, wired
+from gesso.networks.structure import Joined, Shapes, activated_norm, conv, count, group_norm, under, wired
 
 __all__ = ["Autoencoder", "Moments"]
 
@@ -52,12 +52,13 @@ class Residual(nn.Module):
         self.norm2 = activated_norm(shapes, "norm2", EPS)
         self.conv2 = conv(shapes, "conv2")
         self.nin_shortcut = conv(shapes, "nin_shortcut") if "nin_shortcut.weight" in shapes else None
+        self.joined = Joined()
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         """The block's output, of the same size in pixels."""
-        h = self.conv1(self.norm1(x))
-        h = self.conv2(self.norm2(h))
-        return (x if self.nin_shortcut is None else self.nin_shortcut(x)) + h
+        h = self.norm2(self.conv1(self.norm1(x)))
+        around = x if self.nin_shortcut is None else self.nin_shortcut(x)
+        return self.joined(around, self.conv2, h)
 
 
 class Attention(nn.Module):

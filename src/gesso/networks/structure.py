@@ -17,6 +17,7 @@ from gesso.errors import TensorMismatch
 
 __all__ = [
     "ActivatedNorm",
+    "Joined",
     "Shapes",
     "activated_norm",
     "channels",
@@ -140,9 +141,26 @@ def group_norm(shapes: Shapes, name: str, eps: float) -> nn.GroupNorm:
 class ActivatedNorm(nn.GroupNorm):
     """Group normalisation and the SiLU that follows it in every block here."""
 
-    def forward(self, input: Float[Tensor, "b c *s"]) -> Float[Tensor, "b c *s"]:  # noqa: A002 - torch's name
-        """The activated numbers."""
-        return functional.silu(super().forward(input))
+    def forward(
+        self,
+        input: Float[Tensor, "b c *s"],  # noqa: A002 - torch's name
+        shift: Float[Tensor, "b c"] | None = None,
+    ) -> Float[Tensor, "b c *s"]:
+        """The activated numbers.
+
+        Args:
+            shift: added to every position before.
+        """
+        x = input if shift is None else input + shift[:, :, None, None]
+        return functional.silu(super().forward(x))
+
+
+class Joined(nn.Module):
+    """The joint of a residual connection, a place of its own for machines that can do both at once."""
+
+    def forward(self, x: Float[Tensor, "b ..."], layer: nn.Module, *given: Tensor) -> Float[Tensor, "b ..."]:
+        """What was there and what a layer makes of the rest, added."""
+        return x + layer(*given)
 
 
 def activated_norm(shapes: Shapes, name: str, eps: float) -> ActivatedNorm:

@@ -22,7 +22,7 @@ from gesso.errors import TensorMismatch, Unsupported
 from gesso.networks.attention import Heads, SpatialTransformer
 from gesso.networks.embeddings import sinusoids
 from gesso.networks.joints import check_joints
-from gesso.networks.structure import Shapes, activated_norm, conv, count, linear, under, wired
+from gesso.networks.structure import Joined, Shapes, activated_norm, conv, count, linear, under, wired
 
 __all__ = ["Additions", "Descent", "Downsample", "ResBlock", "UNet", "Upsample", "embed"]
 
@@ -54,11 +54,13 @@ class ResBlock(nn.Module):
         else:
             wired(shapes, "out_layers.3", "in_layers.0")
         self.skip_connection = conv(shapes, around) if f"{around}.weight" in shapes else nn.Identity()
+        self.joined = Joined()
 
     def forward(self, x: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b d h w"]:
         """The block's output, of the same size in pixels."""
-        h = self.in_layers(x) + self.emb_layers(emb)[:, :, None, None]
-        return self.skip_connection(x) + self.out_layers(h)
+        norm, *_, last = self.out_layers
+        h = norm(self.in_layers(x), self.emb_layers(emb))
+        return self.joined(self.skip_connection(x), last, h)
 
 
 class Downsample(nn.Module):

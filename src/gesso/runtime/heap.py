@@ -25,7 +25,7 @@ def give_back() -> None:
 def kept() -> Generator[None]:
     """Keep what is freed for the next tensor while the block runs, and give it back after it.
 
-    A network writes some gigabytes of large tensors and frees each soon after. Given back at once, as is usual,
+    A network writes some gigabytes of large tensors and frees each soon after. Given back at once, as usual,
     all of it is taken from the system again page by page, which takes longer than to fill it. Where two such
     blocks overlap, the first to end ends it for both. Nothing where the C library is not glibc.
     """
@@ -39,5 +39,6 @@ def kept() -> Generator[None]:
 
 def _set(options: dict[int, int]) -> None:
     choose = getattr(ctypes.CDLL(None), "mallopt", None)
-    for option, value in options.items() if choose is not None else ():
-        choose(option, value)
+    if choose is not None:
+        for option, value in options.items():
+            choose(option, value)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from gesso.runtime.heap import give_back
 from gesso.runtime.kept import Kept
 
-__all__ = ["Packed", "Packer"]
+__all__ = ["Packed", "Packer", "packable", "pairs"]
 
 Layer = nn.Conv2d | nn.Linear
 LOOSE = 2**28
@@ -50,7 +50,7 @@ class Packed(Kept):
         return None if torch.is_grad_enabled() else _QUICK[func]
 
 
-def _packs(x: Tensor) -> bool:
+def packable(x: Tensor) -> bool:
     """Whether packing pays for what is computed from x: in bfloat16, on a processor that multiplies it."""
     if x.dtype != torch.bfloat16 or x.device.type != "cpu":
         return False
@@ -75,7 +75,7 @@ class Packer:
         """
         assert isinstance(layer, Layer)
         weight = layer.weight
-        if type(weight) is not nn.Parameter or torch.is_grad_enabled() or not _packs(given[0]):
+        if type(weight) is not nn.Parameter or torch.is_grad_enabled() or not packable(given[0]):
             return
         with torch.inference_mode(mode=False), torch.no_grad():
             layer.weight = cast(nn.Parameter, Packed(weight, _reordered(layer, given[0])))
@@ -108,9 +108,15 @@ def _convolution(
     dilation: int | tuple[int, int] = 1,
     groups: int = 1,
 ) -> Float[Tensor, "b o h2 w2"]:
-    pairs = ((each, each) if isinstance(each, int) else each for each in (padding, stride, dilation))
+    how = pairs(padding, stride, dilation)
     last = x.contiguous(memory_format=torch.channels_last)
-    return torch.ops.mkldnn._convolution_pointwise(last, weight.opaque, bias, *pairs, groups, "none", [], "")
+    return torch.ops.mkldnn._convolution_pointwise(last, weight.opaque, bias, *how, groups, "none", [], "")
+
+
+def pairs(*lengths: int | tuple[int, ...] | str) -> list[tuple[int, ...]]:
+    """Of height and width each, where one number stands for both; every layer here states numbers."""
+    assert not any(isinstance(each, str) for each in lengths)
+    return [(each, each) if isinstance(each, int) else each for each in lengths if not isinstance(each, str)]
 
 
 _QUICK: dict[Callable[..., Any], Callable[..., Tensor]] = {

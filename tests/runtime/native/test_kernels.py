@@ -86,6 +86,12 @@ def test_group_norm(found: Kernels, width: int, groups: int, size: tuple[int, in
     wide = functional.group_norm(x.float(), groups, narrow.weight.float(), narrow.bias.float(), 1e-5)
     ours = found.group_norm(x, narrow, activate=activate)
     close(ours, functional.silu(wide) if activate else wide, slack=1.5)
+    shift = torch.randn(2, width).bfloat16()
+    shifted = functional.group_norm(
+        x.float() + shift.float()[:, :, None, None], groups, narrow.weight.float(), narrow.bias.float(), 1e-5
+    )
+    ours = found.group_norm(x, narrow, shift, activate=activate)
+    close(ours, functional.silu(shifted) if activate else shifted, slack=1.5)
     assert ours.is_contiguous(memory_format=torch.channels_last)
 
 

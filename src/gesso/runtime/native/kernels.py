@@ -33,7 +33,7 @@ class _Attention(ctypes.Structure):
 
 class _Norm(ctypes.Structure):
     _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("x", "weight", "bias", "out")),
+        *((name, ctypes.c_void_p) for name in ("x", "weight", "bias", "shift", "out")),
         *((name, ctypes.c_int64) for name in ("rows", "pixels", "channels", "groups", "chunk")),
         ("eps", ctypes.c_float),
         ("activate", ctypes.c_int32),
@@ -79,19 +79,25 @@ class Kernels:
         return out
 
     def group_norm(
-        self, x: BFloat16[Tensor, "b c h w"], layer: nn.GroupNorm, *, activate: bool
+        self,
+        x: BFloat16[Tensor, "b c h w"],
+        layer: nn.GroupNorm,
+        shift: BFloat16[Tensor, "b c"] | None = None,
+        *,
+        activate: bool,
     ) -> BFloat16[Tensor, "b c h w"]:
         """Group normalisation.
 
         Args:
             x: channels last.
+            shift: added to every position before; contiguous.
             activate: whether a SiLU follows.
         """
         out = torch.empty_like(x)
         pixels = x.shape[2] * x.shape[3]
         chunk = min(512, max(16, -(-pixels // CHUNKS)))
         counts = (x.shape[0], pixels, x.shape[1], layer.num_groups, chunk)
-        told = _Norm(*_pointers(x, layer.weight, layer.bias, out), *counts, layer.eps, activate)
+        told = _Norm(*_pointers(x, layer.weight, layer.bias, shift, out), *counts, layer.eps, activate)
         room = torch.empty(self._room("group_norm_room", told), dtype=torch.float32)
         self.library.group_norm(ctypes.byref(told), _pointer(room))
         return out
@@ -100,7 +106,7 @@ class Kernels:
         """Normalisation of each row by itself; x is contiguous."""
         out = torch.empty_like(x)
         counts = (1, x.shape[:-1].numel(), x.shape[-1], 1, 1)
-        told = _Norm(*_pointers(x, layer.weight, layer.bias, out), *counts, layer.eps, 0)
+        told = _Norm(*_pointers(x, layer.weight, layer.bias, None, out), *counts, layer.eps, 0)
         self.library.layer_norm(ctypes.byref(told))
         return out
 
@@ -121,5 +127,5 @@ def _pointer(tensor: Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(tensor.data_ptr())
 
 
-def _pointers(*tensors: Tensor) -> tuple[int, ...]:
-    return tuple(each.data_ptr() for each in tensors)
+def _pointers(*tensors: Tensor | None) -> tuple[int | None, ...]:
+    return tuple(None if each is None else each.data_ptr() for each in tensors)

@@ -4,7 +4,7 @@
 #include "vectors.h"
 
 typedef struct {
-    const bf16 *x, *weight, *bias;
+    const bf16 *x, *weight, *bias, *shift; /* shift: added to a row's every pixel before; may be none */
     bf16 *out;
     int64_t rows, pixels, channels, groups, chunk; /* chunk: pixels that one thread takes at a time */
     float eps;
@@ -13,14 +13,19 @@ typedef struct {
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
+static inline __m512 shift_at(const bf16 *shift, int64_t at, __mmask16 mask) {
+    return shift ? load_masked(shift + at, mask) : _mm512_setzero_ps();
+}
+
 /* Sums and sums of squares of every channel over some pixels. */
-static void add_up(const bf16 *x, int64_t pixels, int64_t channels, float *sums) {
+static void add_up(const bf16 *x, const bf16 *shift, int64_t pixels, int64_t channels, float *sums) {
     for (int64_t at = 0; at < channels; at += 32) {
         const __mmask16 low = first(channels - at), high = channels - at > 16 ? first(channels - at - 16) : 0;
+        const __m512 by = shift_at(shift, at, low), by2 = shift_at(shift, at + 16, high);
         __m512 sum = _mm512_setzero_ps(), sum2 = sum, square = sum, square2 = sum;
         for (int64_t pixel = 0; pixel < pixels; pixel++) {
-            const __m512 a = load_masked(x + pixel * channels + at, low);
-            const __m512 b = load_masked(x + pixel * channels + at + 16, high);
+            const __m512 a = _mm512_add_ps(load_masked(x + pixel * channels + at, low), by);
+            const __m512 b = _mm512_add_ps(load_masked(x + pixel * channels + at + 16, high), by2);
             sum = _mm512_add_ps(sum, a), sum2 = _mm512_add_ps(sum2, b);
             square = _mm512_fmadd_ps(a, a, square), square2 = _mm512_fmadd_ps(b, b, square2);
         }
@@ -31,8 +36,17 @@ static void add_up(const bf16 *x, int64_t pixels, int64_t channels, float *sums)
     }
 }
 
+static inline float one(const bf16 *from, int64_t at) {
+    const uint32_t bits = from ? (uint32_t)from[at] << 16 : 0;
+    float number;
+    memcpy(&number, &bits, 4);
+    return number;
+}
+
+static const bf16 *shift_of(const Norm *n, int64_t row) { return n->shift ? n->shift + row * n->channels : 0; }
+
 /* What every channel of a row of the batch is multiplied by, and what is then added. */
-static void settle(const Norm *n, const float *sums, int64_t chunks, float *factors) {
+static void settle(const Norm *n, const bf16 *shift, const float *sums, int64_t chunks, float *factors) {
     const int64_t each = n->channels / n->groups;
     for (int64_t group = 0; group < n->groups; group++) {
         double sum = 0, square = 0;
@@ -44,10 +58,9 @@ static void settle(const Norm *n, const float *sums, int64_t chunks, float *fact
         const double mean = sum / (each * n->pixels), spread = square / (each * n->pixels) - mean * mean;
         const float by = (float)(1 / __builtin_sqrt((spread > 0 ? spread : 0) + n->eps));
         for (int64_t c = group * each; c < (group + 1) * each; c++) {
-            float weight, bias;
-            const uint32_t w = (uint32_t)n->weight[c] << 16, b = (uint32_t)n->bias[c] << 16;
-            memcpy(&weight, &w, 4), memcpy(&bias, &b, 4);
-            factors[c] = weight * by, factors[n->channels + c] = bias - (float)mean * weight * by;
+            const float factor = one(n->weight, c) * by;
+            factors[c] = factor;
+            factors[n->channels + c] = one(n->bias, c) + (one(shift, c) - (float)mean) * factor;
         }
     }
 }
@@ -81,11 +94,12 @@ void group_norm(const Norm *n, float *room) {
 #pragma omp for
         for (int64_t i = 0; i < n->rows * chunks; i++) {
             const int64_t start = i % chunks * n->chunk, count = least(n->chunk, n->pixels - start);
-            add_up(n->x + (i / chunks * n->pixels + start) * n->channels, count, n->channels, room + i * both);
+            const bf16 *x = n->x + (i / chunks * n->pixels + start) * n->channels;
+            add_up(x, shift_of(n, i / chunks), count, n->channels, room + i * both);
         }
 #pragma omp for
         for (int64_t row = 0; row < n->rows; row++)
-            settle(n, room + row * chunks * both, chunks, factors + row * both);
+            settle(n, shift_of(n, row), room + row * chunks * both, chunks, factors + row * both);
 #pragma omp for
         for (int64_t i = 0; i < n->rows * chunks; i++) {
             const int64_t start = i % chunks * n->chunk, count = least(n->chunk, n->pixels - start);
