@@ -24,7 +24,7 @@ from gesso.denoiser import Denoiser
 from gesso.families.blueprint import AutoencoderPlan, CheckpointPlan, UNetPlan, unet_shapes
 from gesso.generation.conditions import Conditions
 from gesso.generation.guiding import Place, guide
-from gesso.generation.plan import Pass
+from gesso.generation.passes import Pass
 from gesso.networks.unet import UNet
 from gesso.request import GuidanceShape, Perturbation
 from gesso.sampling.levels import TrainedLevels

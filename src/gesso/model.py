@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gesso.builtin import checkpoint
 from gesso.checkpoint.file import Checkpoint
+from gesso.checkpoint.shapes import Shapes
 from gesso.denoiser import Denoiser
 from gesso.errors import UnknownName, Unsupported
 from gesso.families.assembly import Named, drawings, noise_levels
@@ -28,7 +29,7 @@ from gesso.runtime.memory import held, memory_errors
 from gesso.sampling.prediction import PREDICTIONS
 from gesso.tuned import KERNELS
 
-__all__ = ["Model", "Origins", "builtin", "load"]
+__all__ = ["Model", "Origins", "builtin", "load", "sizes"]
 
 WHOLE = 0.5
 """The most of the memory given that weights take all at once; the rest is for what is computed with them."""
@@ -205,6 +206,11 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
 def builtin() -> Path:
     """The checkpoint that comes with gesso."""
     return checkpoint()
+
+
+def sizes(network: nn.Module) -> Shapes:
+    """The size of every parameter of a network, by its name."""
+    return Shapes({name: tuple(each.shape) for name, each in network.named_parameters()})
 
 
 def _drawn(

@@ -6,6 +6,7 @@ import pytest
 from gesso.bench import rounds as module
 from gesso.bench.figures import Case, Figures
 from gesso.cli.main import main
+from gesso.runtime.profile import profile_file, read
 
 FIGURES = Figures(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
@@ -36,8 +37,10 @@ def test_cases_are_the_first_and_those_that_differ_in_one_thing(
 
 
 def test_the_built_in_checkpoint_at_its_own_size(asked: list[tuple[str, Case]], tmp_path: Path) -> None:
+    profile_file().unlink(missing_ok=True)
     assert main(["bench", "--rounds", "2", "--out", str(tmp_path / "b.json")]) == 0
     assert len(asked) == 2
+    assert [point.step_s for point in read(profile_file())] == [FIGURES.step_s]
     assert asked[0][1].size % 8 == 0
     assert asked[0][1].memory is None
 

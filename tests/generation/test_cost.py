@@ -60,6 +60,7 @@ def test_energy_is_told_where_it_can_be_read(
     found = Meter(CPU).cost(2.0)
     assert found.joules == taken
     assert found.plain()["joules"] == ("not readable here" if taken is None else 2.5)
+    assert found.plain()["share_of_ceiling"] == "not measured here"
     assert json.dumps(found.plain())
 
 
@@ -73,3 +74,4 @@ def test_what_is_held_is_asked_of_the_device(monkeypatch: pytest.MonkeyPatch) ->
 def test_operations_a_second() -> None:
     assert Cost(4.0, 2.0, None, None).tflops == 0.5
     assert Cost(0.0, 2.0, None, None).tflops == 0.0
+    assert Cost(4.0, 2.0, None, None, 2.0).plain()["share_of_ceiling"] == 0.25

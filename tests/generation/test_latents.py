@@ -7,6 +7,8 @@ from PIL import Image
 from torch import nn
 
 from gesso.families.autoencoder_plan import tiny_decoder_shapes, tiny_encoder_shapes
+from gesso.families.work import tiny_decoder_work, unet_work
+from gesso.generation import latents as module
 from gesso.generation.latents import (
     as_image,
     as_pixels,
@@ -15,7 +17,7 @@ from gesso.generation.latents import (
     preview,
     widened,
 )
-from gesso.model import Model, load
+from gesso.model import Model, load, sizes
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from tests.models import random_weights, save_model
 
@@ -100,9 +102,19 @@ def test_tiny_halves_take_and_give_latents_as_the_denoiser_has_them(model: Model
     assert decoded(only, found)[0].size == (32, 32)
 
 
-def test_a_tiny_decoder_previews_at_full_size(model: Model, tiny: Model) -> None:
+def test_a_tiny_decoder_previews_as_large_as_its_share_of_a_step(
+    model: Model, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     latents = torch.randn(1, 4, 30, 60)
-    assert preview(model, latents).width < 300
+    step, decoder = unet_work(sizes(model.denoiser.network), (30, 60)), sizes(tiny.networks["decoder"])
+    for share in (0.01, 0.1):
+        monkeypatch.setattr(module, "PREVIEW_SHARE", share)
+        width, height = preview(tiny, latents).size
+        work = tiny_decoder_work(decoder, (height // 8, width // 8))
+        assert work == pytest.approx(share * step, rel=0.2)
+        assert width / height == pytest.approx(2, rel=0.2)
+    monkeypatch.setattr(module, "PREVIEW_SHARE", 100.0)
     assert preview(tiny, latents).size == (480, 240)
+    assert preview(model, latents).width < 300
     seen = replace(model, networks={**model.networks, "preview": tiny.networks["decoder"]})
     assert preview(seen, latents).tobytes() == preview(tiny, latents).tobytes()

@@ -40,7 +40,8 @@ def test_nothing_is_left_open(identities: dict[str, Identity]) -> None:
         for name, value in full
         if value is None
         and name not in {"source", "refiner", "sigmas", "clip_skip", "styles_file", "wildcards", "library"}
-        and name not in {"windows", "seamless", "variation", "noise_size", "depth", "reference", "blend"}
+        and name
+        not in {"windows", "seamless", "variation", "noise_size", "depth", "reference", "blend", "within"}
     ]
     assert left == []
     assert full.size == (512, 512)

@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from gesso.checkpoint.file import Checkpoint
 from gesso.errors import DoesNotFit, RequestError
@@ -78,5 +80,11 @@ def test_a_lora_of_few_steps_says_what_a_request_leaves_open(outline: Model, tmp
     assert (found.steps, found.sampler, found.schedule, found.cfg) == (2, "euler", "sgm_uniform", 1.0)
     asked = make_plan(outline, Request(seed=1, loras=(use,), steps=7, cfg=3.0)).request
     assert (asked.steps, asked.cfg) == (7, 3.0)
+    # also where the prompt names it, and where only the file's own title tells
+    save_file({"a": torch.zeros(1)}, tmp_path / "style.safetensors", {"ss_output_name": "my_LCM"})
+    named = Request(seed=1, prompt="a cat <lora:style:1>", library=tmp_path)
+    found = make_plan(outline, named).request
+    assert (found.steps, found.sampler, found.cfg) == (4, "lcm", 1.0)
+    assert make_plan(outline, found).request == found
     off = make_plan(outline, Request(seed=1, loras=(use.model_copy(update={"weight": 0.0}),))).request
     assert off.steps == outline.identity.facts.defaults.steps

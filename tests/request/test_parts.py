@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from gesso.request.parts import Interval, Part, PortablePath, Share, Size
+from gesso.request.parts import Interval, Part, PortablePath, Seconds, Share, Size
 
 
 class Some(Part):
@@ -31,3 +31,14 @@ def test_what_is_out_of_range_or_misspelt_is_refused(wrong: dict[str, object]) -
 def test_paths_are_written_alike_everywhere() -> None:
     assert isinstance(Some(), BaseModel)
     assert Some(path=Path("a") / "b").model_dump(mode="json")["path"] == "a/b"
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("20s", 20.0), (" 2min", 120.0), ("1.5", 1.5), (3, 3.0)])
+def test_a_time_is_said_in_many_ways(said: object, seconds: float) -> None:
+    assert TypeAdapter(Seconds).validate_python(said) == seconds
+
+
+@pytest.mark.parametrize("said", ["soon", "0s", -1.0, "inf"])
+def test_other_times_are_refused(said: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Seconds).validate_python(said)

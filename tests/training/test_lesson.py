@@ -11,6 +11,7 @@ from gesso.training.lesson import Batch, Painting
 from gesso.training.loop import Turn
 from gesso.training.recipe import TimeRules
 from gesso.training.setup import Ready
+from gesso.training.subjects.tiny import Tiny
 from tests.training import made
 
 
@@ -76,6 +77,22 @@ def test_a_decoder_loses_what_does_not_come_back(files: dict[str, Path], tmp_pat
         torch.testing.assert_close(
             each.lesson.losses(batch, noised), (error.abs() + error.square()).mean(dim=(1, 2, 3))
         )
+
+
+def test_a_tiny_decoder_is_shown_latents_as_the_denoiser_has_them(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    model = made.opened_model(files["sd1"])
+    rules = {"kind": "tiny", "width": 8}
+    each, narrow = (ready(model, tmp_path, subject=rules, dtype=kind) for kind in ("float32", "bfloat16"))
+    batch = first(each)
+    noised = each.lesson.draws(batch, torch.Generator().manual_seed(0))
+    assert isinstance(each.subject, Tiny)
+    with torch.no_grad():
+        error = each.subject.decoder.decode(model.latents(noised.latents)) - batch.pixels
+        losses = each.lesson.losses(batch, noised)
+        torch.testing.assert_close(losses, (error.abs() + error.square()).mean(dim=(1, 2, 3)))
+        assert not torch.equal(narrow.lesson.losses(batch, noised), losses)
 
 
 def test_narrow_numbers_compute_where_that_is_asked_for(files: dict[str, Path], tmp_path: Path) -> None:

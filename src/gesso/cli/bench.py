@@ -43,6 +43,8 @@ class Bench(BaseModel, use_attribute_docstrings=True):
     """auto, float32 or bfloat16, for all programs."""
     out: Path = Path("bench.json")
     """Where what was measured is written, with the machine it was measured on."""
+    profile: CliImplicitFlag[bool] = True
+    """Remember how fast gesso was, for `generate --within`."""
     plot: CliImplicitFlag[bool] = False
     """Also draw cost against whatever varies, beside `out` (needs matplotlib)."""
 
@@ -55,6 +57,11 @@ class Bench(BaseModel, use_attribute_docstrings=True):
             found[name] = (case, rounds(case, self.programs, self.rounds, _told))
         self.out.write_text(json.dumps(record(found), indent=2) + "\n", encoding="utf-8")
         sys.stdout.write(table(found) + "\n")
+        if self.profile:
+            from gesso.bench.profile import points
+            from gesso.runtime.profile import keep, profile_file
+
+            keep(points(found), profile_file())
         if self.plot:
             from gesso.bench.plots import plot
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from gesso.checkpoint.shapes import Shapes
 from gesso.families.identify import Identity
-from gesso.model import Model
+from gesso.model import Model, sizes
 from gesso.networks.joints import check_descent
 
 __all__ = ["Base"]
@@ -32,8 +32,7 @@ class Base:
     def of(model: Model) -> "Base":
         """A loaded model's."""
         network = model.networks["unet"]
-        shapes = {name: tuple(weight.shape) for name, weight in network.named_parameters()}
-        return Base(model.identity.name, Shapes(shapes), model.identity.facts.heads)
+        return Base(model.identity.name, sizes(network), model.identity.facts.heads)
 
     @staticmethod
     def of_file(identity: Identity) -> "Base":

@@ -150,5 +150,6 @@ def _defaults(checkpoint: Checkpoint, family: Defaults) -> tuple[Defaults, Rule]
 
 
 def called(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """What people call a file: its name, and its title."""
-    return (checkpoint.path.stem, checkpoint.metadata.get("modelspec.title", ""))
+    """What people call a file: its name, its title, and what a training program was told to call it."""
+    stated = (checkpoint.metadata.get(key, "") for key in ("modelspec.title", "ss_output_name"))
+    return (checkpoint.path.stem, *stated)

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 import torch
 
-from gesso.checkpoint.shapes import Shapes
-from gesso.families.work import decoder_work, unet_work
+from gesso.families.work import decoder_work, tiny_decoder_work, unet_work
 from gesso.generation.plan import Plan
-from gesso.model import Model
+from gesso.model import Model, sizes
 from gesso.networks.autoencoder import Autoencoder
 from gesso.runtime.energy import joules
 from gesso.runtime.machine import peak
 
-__all__ = ["Cost", "Meter", "work"]
+__all__ = ["Cost", "Meter", "denoising", "inner_work", "work"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +25,15 @@ class Cost:
         peak_gb: the most memory that the process has held so far on the device that painted, 10^9 bytes; None
             where the system does not say.
         joules: of the processors' packages, other programs' share included; None where that cannot be read.
+        ceiling: what a plain matrix product reached on this machine, 10^12 operations a second; None where
+            nobody measured it.
     """
 
     seconds: float
     tflop: float
     peak_gb: float | None
     joules: float | None
+    ceiling: float | None = None
 
     @property
     def tflops(self) -> float:
@@ -44,16 +46,22 @@ class Cost:
             "seconds": round(self.seconds, 3),
             "tflop": round(self.tflop, 4),
             "tflop_per_second": round(self.tflops, 4),
+            "share_of_ceiling": round(self.tflops / self.ceiling, 4) if self.ceiling else "not measured here",
             "peak_gb": None if self.peak_gb is None else round(self.peak_gb, 3),
             "joules": "not readable here" if self.joules is None else round(self.joules, 1),
         }
 
 
 class Meter:
-    """Reads the clocks from when it is made."""
+    """Reads the clocks from when it is made.
 
-    def __init__(self, device: torch.device) -> None:
+    Args:
+        ceiling: what a plain matrix product reached on this machine, 10^12 operations a second, if known.
+    """
+
+    def __init__(self, device: torch.device, ceiling: float | None = None) -> None:
         self.device = device
+        self.ceiling = ceiling
         self.began = time.perf_counter()
         self.energy = joules()
 
@@ -61,7 +69,7 @@ class Meter:
         """What was taken since."""
         before, now = self.energy, joules()
         taken = None if before is None or now is None or now < before else now - before
-        return Cost(time.perf_counter() - self.began, tflop, self._peak(), taken)
+        return Cost(time.perf_counter() - self.began, tflop, self._peak(), taken, self.ceiling)
 
     def _peak(self) -> float | None:
         if self.device.type == "cuda":
@@ -75,13 +83,24 @@ def work(model: Model, plan: Plan) -> float:
 
     A refiner's rows are counted as the base model's.
     """
-    own = plan.evaluations - sum(each.evaluations for each in plan.then)
-    denoised = own * unet_work(_shapes(model.denoiser.network), plan.latent)
     decoder = model.decoder
-    whole = isinstance(decoder, Autoencoder)
-    decoded = plan.rounds * decoder_work(_shapes(decoder), plan.latent) if whole else 0
-    return (denoised + decoded) / 1e12
+    counted = decoder_work if isinstance(decoder, Autoencoder) else tiny_decoder_work
+    return denoising(model, plan) + plan.rounds * counted(sizes(decoder), plan.latent) / 1e12
 
 
-def _shapes(network: torch.nn.Module) -> Shapes:
-    return Shapes({name: tuple(each.shape) for name, each in network.named_parameters()})
+def denoising(model: Model, plan: Plan) -> float:
+    """The denoiser's share of it, 10^12 operations; all of what only the run can tell to be left out."""
+    whole = sum(each.evaluations for each in plan.passes)
+    resting = sum(each.evaluations - each.inner_evaluations for each in plan.passes)
+    merged = plan.request.shortcuts.token_merging
+    row = unet_work(sizes(model.denoiser.network), plan.latent, merged=merged) / 1e12
+    return plan.rounds * (whole * row - (resting * inner_work(model, plan) if resting else 0.0))
+
+
+def inner_work(model: Model, plan: Plan) -> float:
+    """What a cache spares for each row for which inner blocks rest, 10^12 operations."""
+    asked = plan.request.shortcuts
+    if asked.caching is None:
+        return 0.0
+    shapes = sizes(model.denoiser.network)
+    return unet_work(shapes, plan.latent, merged=asked.token_merging, depth=asked.caching.depth) / 1e12

@@ -1,6 +1,5 @@
 """The estimate: what a request will cost on this machine, before anything is loaded."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,15 +8,15 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from gesso.generation.cost import denoising
 from gesso.generation.plan import Plan
 from gesso.generation.planning import make_plan, outlines
 from gesso.model import Model
 from gesso.request import Request
+from gesso.runtime.machine import product_speed
 
 __all__ = ["Estimate", "estimate", "working"]
 
-PRODUCT = 1024
-"""Side of the square matrices whose product tells how fast this device multiplies."""
 REACHED = 0.45
 """Share of a plain product's speed that a whole step reaches on CPUs; the rest is norms and copies."""
 
@@ -85,7 +84,7 @@ def estimate(model: Model, request: Request) -> Estimate:
         passes=[*whole.lines()],
         evaluations=whole.evaluations,
         tflop=work / 1e12,
-        seconds=work / (_speed(model.device, model.dtype) * REACHED),
+        seconds=work / (product_speed(model.device, model.dtype) * REACHED),
         weights_gb=weights / 1e9,
         memory_gb=(weights + max(each.working for each in costs)) / 1e9,
         device=str(model.device),
@@ -103,12 +102,11 @@ def _cost(model: Model, plan: Plan) -> Cost:
     """What a plan costs, what follows on it apart."""
     if not plan.passes:
         return Cost()
-    step = _counted(model.denoiser.network, lambda: _one_step(model, plan))
+    step = _largest(model.denoiser.network, lambda: _one_step(model, plan))
     latents = _meta(model, 1, model.identity.latent_channels, *plan.latent)
     decode = _counted(model.decoder, lambda: model.decoder.decode(latents))
-    own = plan.evaluations - sum(each.evaluations for each in plan.then)
     rows = 1 if plan.request.cfg == 1.0 else 2
-    return Cost(step.flop * own + decode.flop * plan.rounds, max(rows * step.working, decode.working))
+    return Cost(denoising(model, plan) * 1e12 + decode.flop * plan.rounds, max(rows * step, decode.working))
 
 
 def _one_step(model: Model, whole: Plan) -> Tensor:
@@ -156,14 +154,3 @@ def _largest(network: nn.Module, work: Callable[[], object]) -> float:
 
 def _bytes(value: object) -> int:
     return value.numel() * value.element_size() if isinstance(value, Tensor) else 0
-
-
-def _speed(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of a plain matrix product here, the better of a few tries."""
-    a = torch.ones((PRODUCT, PRODUCT), device=device, dtype=dtype)
-    best = float("inf")
-    for _ in range(5):
-        began = time.perf_counter()
-        float((a @ a)[0, 0])
-        best = min(best, time.perf_counter() - began)
-    return 2 * PRODUCT**3 / best

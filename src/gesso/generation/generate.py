@@ -13,7 +13,7 @@ from torch import Tensor
 from gesso.errors import NotFinite
 from gesso.generation.canvas import Stage
 from gesso.generation.controlling import view
-from gesso.generation.cost import Meter, work
+from gesso.generation.cost import Meter, inner_work, work
 from gesso.generation.editing import prepared
 from gesso.generation.events import Event, Finished, Followed, Painted, Planned, Stepped
 from gesso.generation.first_noise import beneath, first, noise_of
@@ -21,16 +21,20 @@ from gesso.generation.fitting import Fitting
 from gesso.generation.following import alone, recorded
 from gesso.generation.guiding import Place, guide
 from gesso.generation.latents import Scene, as_pixels, decoded, preview, widened
-from gesso.generation.plan import Pass, Plan
+from gesso.generation.passes import Pass
+from gesso.generation.plan import Plan
 from gesso.generation.planning import beside, make_plan
+from gesso.generation.pricing import ceiling
 from gesso.generation.regions import region_maps
 from gesso.generation.result import Result
+from gesso.generation.shortening import shortened
 from gesso.generation.starting import Painting, Run, original, put, resized, shown, start
 from gesso.generation.wording import spoken
 from gesso.guidance.masking import held
 from gesso.model import Model
 from gesso.request import Request
 from gesso.runtime.memory import memory_errors
+from gesso.runtime.profile import profile_file, read
 from gesso.sampling.samplers import Denoise, Noise, sampler
 
 __all__ = ["generate", "paint"]
@@ -65,9 +69,10 @@ def generate(model: Model, request: Request) -> Iterator[Event]:
         CheckpointError: the file of a model that follows cannot be used.
         ResourceError: not enough memory, or numbers that overflow in every type.
     """
-    meter = Meter(model.device)
+    top = ceiling(model, read(profile_file()))
+    meter = Meter(model.device, top)
     with memory_errors("painting"):
-        chain = Chain(make_plan(model, request))
+        chain = Chain(make_plan(model, request), top)
         for turn, each in enumerate(chain.plan.chain):
             yield from _carried_out(chain, turn, each, _model(chain, turn, model))
         images = tuple(each.image for each in chain.before)
@@ -81,16 +86,19 @@ class Chain:
 
     Args:
         plan: of all of it.
+        ceiling: what this machine reaches, for what each picture took.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, ceiling: float | None) -> None:
         self.plan = plan
+        self.ceiling = ceiling
         self.full = plan.request
         self.before: list[Painting] = []
         self.other: Model | None = None
         self.notes: list[str] = []
         self.done = 0
         self.tflop = 0.0
+        self.spared = 0.0
 
     def learnt(self, turn: int, request: Request) -> None:
         """Keep what was found out about the files of the request, or of what follows on it."""
@@ -118,20 +126,22 @@ def _carried_out(chain: Chain, turn: int, plan: Plan, model: Model) -> Iterator[
     with Fitting() as fitting:
         run = start(plan, model, fitting, tuple(chain.before))
         chain.learnt(turn, run.plan.request)
-        given = tuple(note for each in run.spending.values() for note in each.traded)
+        given = (*plan.traded, *(note for each in run.spending.values() for note in each.traded))
         chain.notes.extend((*fitting.notes, *given))
         if turn == 0:
             yield Planned(replace(chain.plan, request=chain.full), given)
         tflop = work(model, plan) / plan.request.count if plan.passes else 0.0
         for picture in range(plan.request.count):
-            meter = Meter(model.device)
+            meter = Meter(model.device, chain.ceiling)
             run.picture = picture
+            chain.spared = 0.0
             painting = yield from _picture(chain, run)
             run.paintings.append(painting)
             done = chain.full.model_copy(update={"then": chain.full.then[:turn]})
             told = Painted if turn == len(chain.plan.then) else Followed
-            chain.tflop += tflop
-            yield told(picture, painting.image, alone(done, picture), meter.cost(tflop))
+            spent = tflop - chain.spared
+            chain.tflop += spent
+            yield told(picture, painting.image, alone(done, picture), meter.cost(spent))
     chain.before = run.paintings
 
 
@@ -193,12 +203,15 @@ def _denoised(chain: Chain, run: Run, *, wide: bool = False) -> Generator[Event,
         model = run.models[each.model]
         with widened(model.denoiser.network) if wide else nullcontext():
             dtype = torch.float32 if wide else model.denoiser.dtype
-            acting = (*model.denoiser.controls, *run.controls.get(each.model, ()))
+            short = shortened(model.denoiser.network, each)
+            acting = (*short.controls, *model.denoiser.controls, *run.controls.get(each.model, ()))
             denoiser = replace(model.denoiser, dtype=dtype, controls=acting)
             guided = guide(denoiser, each, run.conditions[each.model], _place(run, model))
             denoise = _held(run, guided)
             with run.spending[each.model].at_work():
                 x = yield from _steps(chain, run, each, denoise, (x, noise))
+            chain.notes.extend(short.notes)
+            chain.spared += short.spared * inner_work(model, run.plan)
     return x
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from gesso.denoiser import Control, Denoiser
 from gesso.errors import RequestError
 from gesso.generation.conditions import Conditions
-from gesso.generation.plan import Pass
+from gesso.generation.passes import Pass
 from gesso.guidance.estimates import Asked, Estimator, Rule, guided, straight
 from gesso.guidance.free_u import FreeU
 from gesso.guidance.perpendicular import perpendicular

@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gesso.errors import NotFinite
+from gesso.families.work import tiny_decoder_work, unet_work
 from gesso.generation.large import decode, encode
-from gesso.model import Model
+from gesso.model import Model, sizes
 from gesso.networks.tiny_autoencoder import TinyDecoder
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
 ]
 
 PREVIEW_CELLS = 24
-"""A preview decodes at most about this many latent cells along a side: a small share of a step's work."""
+"""The whole decoder previews at most about this many latent cells along a side."""
+PREVIEW_SHARE = 0.01
+"""Of one row's way through the denoiser: what a tiny decoder may take for a preview, in operations."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +113,25 @@ def widened(network: nn.Module) -> Generator[None]:
 
 
 def preview(model: Model, latents: Float[Tensor, "1 c h w"]) -> Image.Image:
-    """A picture of unfinished latents, for a small share of a step's work; a tiny decoder's is not small."""
+    """A picture of unfinished latents, as large as a small share of a step's work allows."""
     tiny = model.networks.get("preview") or model.networks.get("decoder")
     if isinstance(tiny, TinyDecoder):
-        return as_image(tiny.decode(latents[:1].to(model.dtype)).nan_to_num())
-    shrink = max(1.0, max(latents.shape[-2:]) / PREVIEW_CELLS)
-    cells = [max(1, round(side / shrink)) for side in latents.shape[-2:]]
-    small = torch.nn.functional.interpolate(latents[:1], cells, mode="area")
+        small = _shrunk(latents, _affordable(model, tiny, latents))
+        return as_image(tiny.decode(small.to(model.dtype)).nan_to_num())
+    small = _shrunk(latents, max(1.0, max(latents.shape[-2:]) / PREVIEW_CELLS))
     return as_image(model.decoder.decode(model.unscaled(small).to(model.dtype)).nan_to_num())
+
+
+def _shrunk(latents: Float[Tensor, "b c h w"], by: float) -> Float[Tensor, "1 c u v"]:
+    cells = [max(1, round(side / by)) for side in latents.shape[-2:]]
+    return torch.nn.functional.interpolate(latents[:1], cells, mode="area")
+
+
+def _affordable(model: Model, tiny: TinyDecoder, latents: Float[Tensor, "b c h w"]) -> float:
+    """By how much latents are made smaller for a tiny decoder to keep within its share of a step."""
+    cells = (latents.shape[-2], latents.shape[-1])
+    step = unet_work(sizes(model.denoiser.network), cells)
+    return max(1.0, (tiny_decoder_work(sizes(tiny), cells) / (PREVIEW_SHARE * step)) ** 0.5)
 
 
 def beside(model: Model, scene: Scene) -> Float[Tensor, "1 c h w"] | None:

@@ -9,93 +9,23 @@ from gesso.conditioning.dialects import dialect
 from gesso.errors import RequestError, Unsupported
 from gesso.families.identify import Identity
 from gesso.generation.canvas import Growth, Seen, Stage, border_stages, grown, masked_stage
+from gesso.generation.passes import NEVER, Pass
+from gesso.generation.shortcuts import must_suit
 from gesso.generation.showing import must_be_shown, picture_guidance
 from gesso.generation.wording import estimates, named_extras, spoken
-from gesso.guidance.scale import Scale, alternating, constant, manifold, within
-from gesso.request import GuidanceShape, Request
+from gesso.request import Request
 from gesso.sampling.levels import NoiseLevels, Sigmas
-from gesso.sampling.samplers import OptionValue, evaluations, options, sampler
+from gesso.sampling.samplers import options, sampler
 from gesso.sampling.schedules import align_your_steps, explicit, schedule
 
-__all__ = ["LATENT", "Pass", "Plan", "plan", "resolved", "within_steps"]
+__all__ = ["LATENT", "Plan", "plan", "resolved", "within_steps"]
 
 LARGEST = 16384
 """Pixels along a side."""
 LATENT = {"latent": "bilinear", "latent-bicubic": "bicubic", "latent-nearest": "nearest-exact"}
 """Upscalers that enlarge latents, by how torch interpolates."""
-NEVER = (inf, inf)
-"""Noise levels at which nothing happens."""
 EDGE = 1e-9
 """So that a share of the steps that is a whole number of them stays one."""
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One stretch of denoising with one model.
-
-    Args:
-        model: whose networks do it.
-        sigmas: noise levels from first to last.
-        sampler: its name.
-        options: its settings.
-        cfg: guidance scale.
-        shape: how guidance is applied beyond its scale.
-        guided: noise levels between which guidance is applied.
-        disturbed: noise levels between which some attention is disturbed in a row of its own; None for never.
-        whole: the noise levels of the whole run.
-        estimates: how many estimates each step adds up for the prompt; where it is never more than one, none.
-        regions: how many parts of the picture have words of their own.
-        referring: noise levels, above the first and up to the second, at which a reference is looked at.
-    """
-
-    model: Literal["base", "refiner"]
-    sigmas: Sigmas
-    sampler: str
-    options: dict[str, OptionValue]
-    cfg: float
-    shape: GuidanceShape
-    guided: tuple[float, float]
-    disturbed: tuple[float, float] | None
-    whole: Sigmas
-    estimates: tuple[int, ...] = ()
-    regions: int = 0
-    referring: tuple[float, float] = NEVER
-
-    @property
-    def steps(self) -> int:
-        """Steps of the sampler."""
-        return len(self.sigmas) - 1
-
-    def text(self) -> str:
-        """The pass for reading."""
-        span = f"sigma {self.sigmas[0]:.3f} to {self.sigmas[-1]:.3f}"
-        return f"{self.model}: {self.steps} steps of {self.sampler}, {span}"
-
-    @property
-    def scale(self) -> Scale:
-        """How far guidance goes at each noise level."""
-        found = manifold(self.cfg, self.whole) if self.shape.manifold else constant(self.cfg)
-        if self.shape.alternate_below:
-            found = alternating(found, self.shape.alternate_below, self.whole)
-        return within(found, self.guided)
-
-    @property
-    def evaluations(self) -> int:
-        """Rows of latents the network denoises for one picture; guidance doubles them."""
-        calls = evaluations(self.sampler, self.sigmas, self.options)
-        return round(calls * sum(self._rows(index) for index in range(self.steps)) / max(1, self.steps))
-
-    def _rows(self, step: int) -> int:
-        """Rows of latents in each call of a step; a composition always asks for the negative too."""
-        sigma = self.sigmas[step]
-        count = self.estimates[step] if self.estimates else 1
-        apart = self.scale(sigma) != 1.0 or count > 1
-        beside = (2 if self.shape.perpendicular is not None else 1) if apart else 0
-        disturbed = self.disturbed is not None and self.disturbed[0] <= sigma <= self.disturbed[1]
-        blind = apart and self.shape.picture not in {None, 1.0}
-        rows = count + self.regions + beside + blind + disturbed + (self.shape.self_attention > 0)
-        # the network is shown a reference once for every row
-        return 2 * rows if self.referring[0] < sigma <= self.referring[1] else rows
 
 
 @dataclass(frozen=True)
@@ -109,6 +39,7 @@ class Plan:
         canvas: the finished picture's width and height.
         stages: of an edit, each of which takes all passes; None where the whole picture is painted.
         then: what each thing that is done to a picture afterwards comes to.
+        traded: what was given for ending in time.
     """
 
     request: Request
@@ -117,6 +48,7 @@ class Plan:
     canvas: tuple[int, int]
     stages: tuple[Stage, ...] | None = None
     then: "tuple[Plan, ...]" = ()
+    traded: tuple[str, ...] = ()
 
     @property
     def sigmas(self) -> Sigmas:
@@ -155,7 +87,7 @@ class Plan:
             for each in self.then
             for line in each.lines()
         ]
-        return (*own, *after)
+        return (*own, *after, *self.traded)
 
 
 def plan(
@@ -185,6 +117,7 @@ def plan(
     width, height = stages[0].size if stages else full.size
     canvas = full.size if stages is None or seen is None else grown(seen.size, stages)
     passes = _passes(full, sigmas, levels) if sigmas else ()
+    must_suit(full, identity, passes)
     return Plan(full, passes, (height // factor, width // factor), canvas, stages)
 
 
@@ -367,6 +300,7 @@ def _pass(name: Literal["base", "refiner"], request: Request, part: Sigmas, whol
         estimates=counts[first : first + len(part) - 1] if max(counts) > 1 else (),
         regions=len(request.regions),
         referring=_referring(request, name, whole),
+        shortcuts=request.shortcuts,
     )
 
 

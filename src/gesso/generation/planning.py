@@ -1,10 +1,14 @@
 """Planning: what a request comes to on a loaded model, with all that follows on its pictures."""
 
+import secrets
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.hashes import sha256
 from gesso.errors import RequestError
+from gesso.families.facts import called
 from gesso.families.few_steps import few_steps
 from gesso.families.identify import Identity
 from gesso.generation.editing import surveyed
@@ -13,10 +17,13 @@ from gesso.generation.fitting import check
 from gesso.generation.following import followed
 from gesso.generation.library import furnished
 from gesso.generation.plan import Plan, plan, resolved
+from gesso.generation.pricing import seconds
 from gesso.generation.regions import named_regions
+from gesso.generation.within import fitted
 from gesso.model import Model, load
 from gesso.request import FollowUp, Request
 from gesso.runtime.memory import held
+from gesso.runtime.profile import profile_file, read
 
 __all__ = ["beside", "make_plan", "outlines"]
 
@@ -30,10 +37,24 @@ def make_plan(model: Model, request: Request) -> Plan:
         model: it needs no weights.
 
     Raises:
-        RequestError: the request, or what follows on it, contradicts itself or does not suit its model.
+        RequestError: the request, or what follows on it, contradicts itself or does not suit its model, or
+            cannot end in the time that it is given.
         AdapterError: an adapter that follows does not fit its model.
         CheckpointError: the file of a model that follows cannot be used.
     """
+    if request.within is None:
+        return _made(model, request)
+    points = read(profile_file())
+
+    def price(whole: Plan) -> float:
+        models = (model, *outlines(model, request))
+        return sum(seconds(each, part, points) for each, part in zip(models, whole.chain, strict=True))
+
+    return fitted(request, model.identity, partial(_made, model), price)
+
+
+def _made(model: Model, request: Request) -> Plan:
+    """The plan of a request that may take its time."""
     first = _planned(model, request.model_copy(update={"then": ()}), None)
     then: list[Plan] = []
     told: list[FollowUp] = []
@@ -74,18 +95,26 @@ def _planned(model: Model, request: Request, before: Size | None) -> Plan:
     if source is not None:
         told = source.model_copy(update={"upscaler_sha256": check_upscaler(source)})
         named = named.model_copy(update={"source": told})
+    # the seed decides what choices in braces name, and what is named decides what is still open
+    seed = secrets.randbelow(2**32) if named.seed is None else named.seed
+    named = furnished(named.model_copy(update={"seed": seed}))
     identity = _distilled(model.identity, named)
-    # the seed decides what choices in braces name
-    full = furnished(resolved(named, identity, model.factor, seen))
+    full = resolved(named, identity, model.factor, seen)
     return plan(full, identity, model.denoiser.levels, model.factor, seen)
 
 
 def _distilled(identity: Identity, request: Request) -> Identity:
     """The identity with the defaults of a LoRA that has the model paint in few steps."""
-    kind = few_steps(use.file.stem for use in request.loras if use.weight)
+    kind = few_steps(name for use in request.loras if use.weight for name in _names(use.file))
     if kind is None:
         return identity
     return replace(identity, facts=replace(identity.facts, defaults=kind.over(identity.facts.defaults)))
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    """What an adapter's file is called: by its name, and inside where nothing has to be unpacked for it."""
+    readable = path.suffix == ".safetensors" and path.is_file()
+    return called(Checkpoint.open(path)) if readable else (path.stem,)
 
 
 def _named(follow: FollowUp) -> FollowUp:

@@ -136,6 +136,8 @@ def parameters(request: Request, origin: Origin) -> Infotext:
     handed = {"Refiner": refiner.model.stem, "Refiner switch at": str(refiner.start)} if refiner else {}
     if request.guidance.picture not in {None, 1.0}:
         handed["Image CFG scale"] = f"{request.guidance.picture:g}"
+    if request.shortcuts.token_merging:
+        handed["Token merging ratio"] = f"{request.shortcuts.token_merging:g}"
     tags = "".join(f" <lora:{use.file.stem}:{use.weight:g}>" for use in request.loras if not use.named)
     return Infotext(
         prompt=request.prompt + tags,

@@ -10,8 +10,10 @@ layers. `in_layers`, `emb_layers`, `out_layers` are a residual block's halves an
 `op` is the convolution that halves the size, `label_emb` takes the vector condition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -24,7 +26,7 @@ from gesso.networks.embeddings import sinusoids
 from gesso.networks.joints import check_joints
 from gesso.networks.structure import Joined, Shapes, activated_norm, conv, count, linear, under, wired
 
-__all__ = ["Additions", "Descent", "Downsample", "ResBlock", "UNet", "Upsample", "embed"]
+__all__ = ["Additions", "Descent", "Downsample", "Inner", "ResBlock", "UNet", "Upsample", "embed", "within"]
 
 EPS = 1e-5
 
@@ -210,6 +212,12 @@ class Descent(nn.Module):
         return emb + self.label_emb(vector)
 
 
+Told = tuple[Tensor, Tensor, Additions]
+"""The embedded time, the context and what is added: what every block of one call is given."""
+Inner = Callable[[int, Tensor, Callable[[], Tensor]], Tensor]
+"""(how many input blocks lie around it, what the last of them gave, what computes it) → what lies within."""
+
+
 class UNet(Descent):
     """The network of every Stable Diffusion family, as wide, deep and pruned as the file's tensors.
 
@@ -230,6 +238,7 @@ class UNet(Descent):
         super().__init__(shapes, heads)
         self.output_blocks = nn.ModuleList(Block(shapes, f"output_blocks.{i}", heads) for i in range(outputs))
         self.out = nn.Sequential(activated_norm(shapes, "out.0", EPS), nn.Identity(), conv(shapes, "out.2"))
+        self.inner: Inner | None = None
         check_joints(shapes)
 
     def forward(
@@ -249,15 +258,37 @@ class UNet(Descent):
             vector: the pooled condition of families that have one.
             additions: what control models add inside.
         """
-        emb = self.embedded(x, t, vector)
-        skips: list[Tensor] = []
-        for i, block in enumerate(self.input_blocks):
-            x = block(x, emb, context, x.shape[-2:])
-            x = x + additions.inputs[i] if i in additions.inputs else x
-            skips.append(x + additions.skips[i] if i in additions.skips else x)
+        return self.out(self._around(0, x, (self.embedded(x, t, vector), context, additions)))
+
+    def _around(self, i: int, x: Tensor, told: Told) -> Tensor:
+        """Input block i, all that lies within it, and the output block of its size."""
+        size = x.shape[-2:]
+        emb, context, additions = told
+        x = self.input_blocks[i](x, emb, context, size)
+        x = x + additions.inputs[i] if i in additions.inputs else x
+        inner = self._within(i + 1, x, told)
+        # one name for all, so that what is joined does not stay beside what it was joined of
+        x = torch.cat((inner, x + additions.skips[i] if i in additions.skips else x), dim=1)
+        del inner
+        return self.output_blocks[-1 - i](x, emb, context, size)
+
+    def _within(self, depth: int, x: Tensor, told: Told) -> Tensor:
+        """What lies within `depth` blocks, or what takes its place for a while."""
+        computed = partial(self._around if depth < len(self.input_blocks) else self._amid, depth, x, told)
+        return computed() if self.inner is None else self.inner(depth, x, computed)
+
+    def _amid(self, _: int, x: Tensor, told: Told) -> Tensor:
+        """The middle."""
+        emb, context, additions = told
         x = self.middle_block(x, emb, context, x.shape[-2:])
-        x = x if additions.middle is None else x + additions.middle
-        for block in self.output_blocks:
-            x = torch.cat((x, skips.pop()), dim=1)
-            x = block(x, emb, context, skips[-1].shape[-2:] if skips else x.shape[-2:])
-        return self.out(x)
+        return x if additions.middle is None else x + additions.middle
+
+
+@contextmanager
+def within(network: UNet, technique: Inner) -> Generator[None]:
+    """Let a technique decide what lies within a network's blocks while the block runs."""
+    before, network.inner = network.inner, technique
+    try:
+        yield
+    finally:
+        network.inner = before

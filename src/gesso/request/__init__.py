@@ -15,11 +15,13 @@ from gesso.request.guidance import (
 from gesso.request.parts import Interval, OptionValue, Part, PortablePath, Share, Shown, Size
 from gesso.request.reference import Reference
 from gesso.request.request import MicroConditions, Request
+from gesso.request.shortcuts import Caching, Shortcuts
 from gesso.request.source import Extend, Growth, Mask, Source, Upscaler
 from gesso.request.uses import ControlUse, EmbeddingUse, ImagePrompt, LoraUse, Refiner
 
 __all__ = [
     "Blend",
+    "Caching",
     "ControlUse",
     "EmbeddingUse",
     "Extend",
@@ -42,6 +44,7 @@ __all__ = [
     "Region",
     "Request",
     "Share",
+    "Shortcuts",
     "Shown",
     "Size",
     "Source",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-__all__ = ["Interval", "OptionValue", "Part", "PortablePath", "Share", "Shown", "Size"]
+__all__ = ["Interval", "OptionValue", "Part", "PortablePath", "Seconds", "Share", "Shown", "Size"]
 
 
 def _read_size(value: object) -> object:
@@ -38,6 +38,22 @@ def _read_option(value: object) -> object:
 
 OptionValue = Annotated[bool | int | float | str, BeforeValidator(_read_option)]
 """A setting of something that is chosen by its name."""
+
+
+def _read_seconds(value: object) -> object:
+    """Accept "20s" and "2min" beside a number."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    number, unit = (text.removesuffix("min"), 60) if text.endswith("min") else (text.removesuffix("s"), 1)
+    try:
+        return float(number) * unit
+    except ValueError:
+        return value
+
+
+Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False), BeforeValidator(_read_seconds)]
+"""A time, also written "20s" or "2min"."""
 
 PortablePath = Annotated[Path, PlainSerializer(lambda path: path.as_posix(), return_type=str)]
 

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from gesso.request.following import FollowUp
 from gesso.request.guidance import Blend, GuidanceShape, Region, Variation, Windows
-from gesso.request.parts import OptionValue, Part, PortablePath, Share, Shown, Size
+from gesso.request.parts import OptionValue, Part, PortablePath, Seconds, Share, Shown, Size
 from gesso.request.reference import Reference
+from gesso.request.shortcuts import Shortcuts
 from gesso.request.source import Source
 from gesso.request.uses import ControlUse, EmbeddingUse, ImagePrompt, LoraUse, Refiner
 
@@ -78,6 +79,10 @@ class Request(Part):
     """Which random stream: the CPU's, or the one CUDA devices draw (computed on any device)."""
     guidance: GuidanceShape = GuidanceShape()
     """How guidance is applied beyond its scale."""
+    shortcuts: Shortcuts = Shortcuts()
+    """Work that is left out, for other pixels at less cost."""
+    within: Seconds | None = None
+    """Seconds to end in, by this machine's measured profile: what is left open is chosen for it."""
     micro: MicroConditions = MicroConditions()
     """SDXL's size, crop and quality conditions."""
     regions: tuple[Region, ...] = ()

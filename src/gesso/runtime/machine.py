@@ -3,9 +3,14 @@
 import os
 import platform
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["machine", "peak"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["machine", "peak", "product_speed"]
 
 
 def machine() -> dict[str, str]:
@@ -33,6 +38,23 @@ def peak() -> int | None:
     # Linux counts in KiB, macOS in bytes
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def product_speed(device: "torch.device", dtype: "torch.dtype", side: int = 1024) -> float:
+    """Operations a second of a plain matrix product on a device, the best of a few tries: its ceiling.
+
+    Args:
+        side: of the square matrices.
+    """
+    import torch
+
+    a = torch.ones((side, side), device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        float((a @ a)[0, 0])
+        best = min(best, time.perf_counter() - began)
+    return 2 * side**3 / best
 
 
 def _processor() -> str:

@@ -135,9 +135,14 @@ class Decoding:
 
     Source: the reconstruction part of Rombach et al. 2022, arXiv:2112.10752, section 3.1, without its
     adversary.
+
+    Args:
+        decode: what learns: latents, not scaled, to pixels.
+        mixed: the type that float32 weights compute in by autocasting; None for none.
     """
 
     model: Model
+    decode: Callable[[Tensor], Tensor]
     mixed: torch.dtype | None = None
 
     def draws(self, batch: Batch, generator: torch.Generator, when: TimeRules | None = None) -> Noised:
@@ -151,6 +156,6 @@ class Decoding:
         """Of every row."""
         assert batch.pixels is not None, "a decoder is shown pixels"
         with nullcontext() if self.mixed is None else torch.autocast(self.model.device.type, self.mixed):
-            back = self.model.vae.decode(noised.latents)
+            back = self.decode(noised.latents)
         error = back.float() - batch.pixels
         return (error.abs() + error.square()).mean(dim=(1, 2, 3))

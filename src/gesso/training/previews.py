@@ -40,8 +40,8 @@ def previewed(recipe: Training, base: Model, use: Use, folder: Path) -> Iterator
     if not requests:
         return
     model = base
-    if use.model is not None:
-        model = load(use.model, device=str(base.device), dtype=recipe.dtype)
+    if use.model is not None or use.vae is not None:
+        model = load(use.model or base.path, device=str(base.device), dtype=recipe.dtype, vae=use.vae)
     for number, request in enumerate(requests):
         path = folder / f"preview-{number}.png"
         path.unlink(missing_ok=True)

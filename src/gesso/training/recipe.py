@@ -11,6 +11,7 @@ from gesso.request.parts import Part, PortablePath, Share, Size
 from gesso.training.settings import TrainingSettings
 
 __all__ = [
+    "DECODERS",
     "BucketRules",
     "CaptionRules",
     "NoiseRules",
@@ -155,11 +156,16 @@ class ObjectiveRules(Part):
     times: TimeRules = TimeRules()
 
 
+DECODERS = frozenset({"decoder", "tiny"})
+"""Kinds that are shown pixels and learn them."""
+
+
 class SubjectRules(Part):
     """What is trained, and in which form it is kept."""
 
-    kind: Literal["full", "lora", "loha", "lokr", "words", "control", "decoder"] = "lora"
-    """Networks themselves, a file of changes to them, a new word, a ControlNet, the way back to pixels."""
+    kind: Literal["full", "lora", "loha", "lokr", "words", "control", "decoder", "tiny"] = "lora"
+    """Networks themselves, a file of changes to them, a new word, a ControlNet, the way back to pixels, or a
+    tiny network in its place."""
     text: bool = False
     """Train the text encoders as well as the UNet (full and lora kinds)."""
     unet: bool = True
@@ -178,6 +184,8 @@ class SubjectRules(Part):
     """Keep the size of each output's weights apart (DoRA)."""
     factor: int = Field(default=-1, ge=-1)
     """LoKr: the smaller of the two matrices has at most that many rows; -1: as square as can be."""
+    width: int = Field(default=64, ge=8, le=256)
+    """Channels of a tiny decoder."""
     word: str | None = None
     """The new word, as captions and prompts say it; unless given, the name of the file."""
     start: str = ""

@@ -21,10 +21,11 @@ from gesso.training.data.store import Store
 from gesso.training.holes import fills, widen
 from gesso.training.lesson import Decoding, Lesson, Painting
 from gesso.training.objective import Objective
-from gesso.training.recipe import Training
+from gesso.training.recipe import DECODERS, Training
 from gesso.training.recomputing import recomputing
 from gesso.training.subjects.base import Saving, Subject
 from gesso.training.subjects.table import subject_of, trains_text
+from gesso.training.subjects.tiny import Tiny
 from gesso.training.telling import Telling
 
 __all__ = ["Ready", "Setup", "opened", "saving"]
@@ -70,8 +71,11 @@ class Setup:
         if not album.entries:
             raise RequestError("some pictures must be learnt, however: all of them are kept back")
         mixed = _mixed(self.recipe, self.model)
-        lesson: Lesson = Decoding(self.model, mixed)
-        if self.recipe.subject.kind != "decoder":
+        if isinstance(subject, Tiny):
+            lesson: Lesson = Decoding(self.model, subject.decode, _narrow(self.recipe))
+        elif self.recipe.subject.kind == "decoder":
+            lesson = Decoding(self.model, self.model.vae.decode, mixed)
+        else:
             unet = compiled(self.model.networks["unet"]) if self.recipe.compiled else None
             lesson = Painting(self.model, subject, telling, _objective(self.recipe, self.model), mixed, unet)
         return Ready(self, subject, album, lesson, audit)
@@ -129,8 +133,12 @@ def _name(dtype: torch.dtype) -> str:
 
 def _mixed(recipe: Training, model: Model) -> torch.dtype | None:
     """The type that float32 weights compute in, where that is another."""
+    return _narrow(recipe) if model.dtype is torch.float32 else None
+
+
+def _narrow(recipe: Training) -> torch.dtype | None:
     wanted = getattr(torch, recipe.dtype)
-    return wanted if model.dtype is torch.float32 and wanted is not torch.float32 else None
+    return None if wanted is torch.float32 else wanted
 
 
 def _check_running(recipe: Training) -> None:
@@ -171,7 +179,7 @@ def _check(recipe: Training, model: Model) -> None:
             "only a full training may change the noise levels, however: the recipe asks for zero terminal "
             f"SNR and trains {recipe.subject.kind}"
         )
-    if model.identity.variant.name not in {"base", "inpainting"} and recipe.subject.kind != "decoder":
+    if model.identity.variant.name not in {"base", "inpainting"} and recipe.subject.kind not in DECODERS:
         raise Unsupported(
             f"training must know what is shown beside the latents, however: {model.identity.name} is not "
             "trained yet"

@@ -10,6 +10,7 @@ from gesso.training.subjects.control import Control
 from gesso.training.subjects.low_rank import LowRank
 from gesso.training.subjects.new_word import NewWord
 from gesso.training.subjects.table import subject_of, trains_text
+from gesso.training.subjects.tiny import Tiny
 from tests.training.made import recipe
 
 
@@ -20,6 +21,7 @@ from tests.training.made import recipe
         ({"kind": "lokr", "text": True, "unet": False}, LowRank, {"text"}, True),
         ({"kind": "words"}, NewWord, {"text"}, True),
         ({"kind": "control", "text": True}, Control, {"control"}, False),
+        ({"kind": "tiny", "text": True, "width": 8}, Tiny, {"decoder"}, False),
     ],
 )
 def test_every_kind_has_its_subject(

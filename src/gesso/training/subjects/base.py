@@ -20,10 +20,12 @@ class Use:
 
     Args:
         model: the checkpoint, where it is another than the one that training began from.
+        vae: a file that takes the place of the checkpoint's autoencoder, or of half of it.
         fields: the picture that a ControlNet is shown → fields of a request that take the file in.
     """
 
     model: Path | None = None
+    vae: Path | None = None
     fields: Callable[[Path | None], Mapping[str, object]] = lambda _: {}
 
 

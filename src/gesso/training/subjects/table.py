@@ -9,6 +9,7 @@ from gesso.training.subjects.base import Subject
 from gesso.training.subjects.control import Control
 from gesso.training.subjects.low_rank import LowRank
 from gesso.training.subjects.new_word import NewWord
+from gesso.training.subjects.tiny import Tiny
 from gesso.training.subjects.whole import Whole
 
 __all__ = ["subject_of", "trains_text"]
@@ -33,6 +34,8 @@ def subject_of(recipe: Training, model: Model) -> Subject:
             return NewWord(model, rules.word or recipe.title, rules, generator)
         case "control":
             return Control(model, generator)
+        case "tiny":
+            return Tiny(model, rules, generator)
         case "lora" | "loha" | "lokr":
             return LowRank(model, rules, generator)
 

@@ -1,0 +1,1 @@
+"""What each way to save work costs in quality."""
