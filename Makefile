@@ -32,8 +32,9 @@ format: .venv/.dev  ## put the code into the one format
 parity: .venv/.oracle  ## full-size random checkpoints against diffusers and transformers (an hour, 24 GiB)
 	nice $(BIN)/python -m benchmarks.parity
 
-bench: .venv/.oracle  ## import, load, memory and step time beside diffusers, in turn
-	nice $(BIN)/python -m benchmarks.peers
+bench: .venv/.oracle  ## import, load, memory and step time beside diffusers and OpenVINO, in turn (ten minutes)
+	$(BIN)/python -m benchmarks.peers --families sd-v1 --rounds 2 --anew
+	$(BIN)/python -m benchmarks.peers --families sdxl-base --rounds 1 --steps 2 --anew
 
 .venv/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gesso needs Python 3.11 or newer")'

@@ -1,17 +1,19 @@
-"""gesso beside diffusers: import, load, memory and step time on the same full-size files, in turn.
+"""gesso beside other programs: import, load, memory and step time on the same full-size files, in turn.
 
-    python -m benchmarks.peers --folder /var/tmp/bench --out benchmarks/peers.json
+    python -m benchmarks.peers --folder /var/tmp/bench --families sd-v1 --rounds 2
+    python -m benchmarks.peers --rounds 0 --into README.md docs/speed.md
 
 This writes random checkpoints and diffusers' configurations of them, and measures as `gesso bench` does:
-every measurement is a fresh process; the programs take turns; medians are told. Both compute in the numbers
+every measurement is a fresh process; the programs take turns; medians are told. All compute in the numbers
 that this machine is fast at, bfloat16 where the processor multiplies it, float32 elsewhere. Random weights
-change nothing of the cost.
+change nothing of the cost. Rounds are added to those that the record has, so that many can be measured a few
+at a time; `--anew` begins a case again. At the end the record's tables are printed, its bars drawn, and the
+tables put where a file has room for them (`--into`).
 """
 
 import argparse
-import json
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -19,12 +21,19 @@ import torch
 from benchmarks.diffusers_folder import write as write_folder
 from benchmarks.parity import CASES
 from benchmarks.random_checkpoint import PLANS, write
-from gesso.bench.figures import Case
+from benchmarks.told import put
+from gesso.bench.figures import Case, Figures
+from gesso.bench.plots import bars
 from gesso.bench.programs import PROGRAMS
-from gesso.bench.rounds import Runs, record, rounds, table
+from gesso.bench.records import Measured, Record, step_work
+from gesso.bench.rounds import ceilings, rounds
+from gesso.bench.tables import ratios, table
 from gesso.runtime.device import choose_dtype
+from gesso.runtime.machine import machine
 
 SIZES = {"sd-v1": 512, "sdxl-base": 1024}
+PACKAGES = ("diffusers", "openvino", "stable-diffusion-cpp-python")
+"""Whose versions the numbers depend on."""
 
 
 def prepared(family: str, folder: Path) -> tuple[Path, Path]:
@@ -37,6 +46,37 @@ def prepared(family: str, folder: Path) -> tuple[Path, Path]:
     return file, config
 
 
+def here() -> dict[str, str]:
+    """This machine, and which peers are installed."""
+    found = machine()
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def measure(record: Record, asked: argparse.Namespace) -> None:
+    """Add rounds of every family to a record, which is written after each run."""
+    record.machine = here()
+    dtype = str(choose_dtype(asked.dtype, torch.device("cpu"))).removeprefix("torch.")
+    record.ceilings[dtype] = ceilings(dtype)
+    for family in asked.families:
+        file, config = prepared(family, asked.folder)
+        case = Case(file, SIZES[family], asked.steps, 1, dtype, config)
+        name = f"{family}, {dtype}"
+        if asked.anew or name not in record.cases:
+            record.cases[name] = Measured(case, {}, step_work(case))
+
+        def done(program: str, found: Figures, name: str = name) -> None:
+            print(name, program, found, file=sys.stderr, flush=True)
+            record.cases[name].runs.setdefault(program, []).append(found)
+            record.write(asked.out)
+
+        rounds(case, asked.programs, asked.rounds, done)
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -44,22 +84,22 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, default=Path("runs/bench"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/peers.json"))
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0: only tell what the record has")
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--families", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
     parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument("--anew", action="store_true")
+    parser.add_argument("--into", nargs="*", type=Path, default=[], help="files with room for the tables")
     asked = parser.parse_args()
-    dtype = str(choose_dtype(asked.dtype, torch.device("cpu"))).removeprefix("torch.")
-    found: dict[str, tuple[Case, Runs]] = {}
-    for family in asked.families:
-        file, config = prepared(family, asked.folder)
-        case = Case(file, SIZES[family], asked.steps, 1, dtype, config)
-        runs = rounds(case, PROGRAMS, asked.rounds, lambda *each: print(*each, file=sys.stderr, flush=True))
-        found[family] = (case, runs)
-    told = record(found)
-    told["machine"] |= {"diffusers": version("diffusers")}
-    asked.out.write_text(json.dumps(told, indent=2) + "\n")
-    print(table(found))
+    record = Record.read(asked.out) if asked.out.exists() else Record({})
+    if asked.rounds:
+        measure(record, asked)
+    tables = {"peers": table(record), "ratios": ratios(record)}
+    print("\n\n".join(tables.values()))
+    print(bars(record, asked.out))
+    for path in asked.into:
+        put(tables, path)
 
 
 if __name__ == "__main__":

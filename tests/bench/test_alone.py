@@ -12,7 +12,7 @@ from gesso.bench.figures import Case, Figures
 from gesso.bench.programs import PROGRAMS, Program
 
 CASE = Case(Path("folder/model.safetensors"), 64, 2, config=Path("folder/config"))
-FIGURES = Figures(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+FIGURES = Figures(1.0, 0.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
 
 def test_the_case_arrives_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

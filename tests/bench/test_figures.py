@@ -1,3 +1,5 @@
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ def test_a_case_can_be_written_down() -> None:
     case = Case(Path("a.safetensors"), 64, 3)
     assert case.plain()["file"] == "a.safetensors"
     assert case.plain()["config"] is None
-    paths = {"file": Path(str(case.plain()["file"]))}
-    assert Case(**(case.plain() | paths)) == case  # pyright: ignore[reportArgumentType]
+    assert Case.read(case.plain()) == case
+    beside = replace(case, config=Path("b"))
+    assert Case.read(beside.plain()) == beside
 
 
 def test_the_first_step_is_not_counted_nor_those_of_later_pictures() -> None:
@@ -22,6 +25,17 @@ def test_the_first_step_is_not_counted_nor_those_of_later_pictures() -> None:
     assert found.step_s == 2.5
     assert found.decode_s == 3.0
     assert 0 < found.load_peak_gb <= found.peak_gb
+
+
+def test_preparing_is_no_part_of_loading() -> None:
+    marks = Marks(time.perf_counter())
+    with marks.preparing():
+        time.sleep(0.02)
+    marks.ready(marks.began, time.perf_counter())
+    marks.tick("whatever", 1)
+    found = marks.figures(1)
+    assert found.prepare_s >= 0.02
+    assert found.prepare_s + found.load_s == pytest.approx(marks.loaded - marks.began)
 
 
 def test_one_step_has_no_time_of_its_own() -> None:

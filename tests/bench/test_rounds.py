@@ -1,5 +1,3 @@
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,12 +5,12 @@ import pytest
 from gesso.bench import rounds as module
 from gesso.bench.figures import Case, Figures
 from gesso.bench.programs import PROGRAMS, Program
-from gesso.bench.rounds import fresh, record, rounds, table
+from gesso.bench.rounds import ceilings, fresh, rounds
 from gesso.errors import GessoError, UnknownName
 from tests.models import save_model
 
 CASE = Case(Path("folder/model.safetensors"), 64, 2, config=Path("folder/config"))
-FIGURES = Figures(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+FIGURES = Figures(1.0, 0.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
 
 def test_a_run_in_its_own_process_gives_its_figures(tmp_path: Path) -> None:
@@ -21,7 +19,7 @@ def test_a_run_in_its_own_process_gives_its_figures(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_says_how(tmp_path: Path) -> None:
-    with pytest.raises(GessoError, match=r"gesso must paint the case to be measured, however: .*nothing"):
+    with pytest.raises(GessoError, match=r"must run to be measured, however: .*nothing"):
         fresh("gesso", Case(tmp_path / "nothing", 64, 2))
 
 
@@ -42,15 +40,8 @@ def test_only_known_programs_can_be_measured() -> None:
         rounds(CASE, ["blender"], 1)
 
 
-def test_medians_and_spread_stand_in_the_table() -> None:
-    runs = {"gesso": [replace(FIGURES, step_s=each) for each in (1.0, 2.0, 5.0)], "diffusers": [FIGURES]}
-    lines = table({"small": (CASE, runs)}).splitlines()
-    assert lines[0].startswith("| case | program | import | load | load peak | step |")
-    assert (
-        "| small | gesso | 1.00 (±0.00) s | 2.00 (±0.00) s | 3.00 (±0.00) GB | 2.00 (±2.00) s |" in lines[2]
-    )
-    assert "| small | diffusers | 1.00 s |" in lines[3]
-    found = record({"small": (CASE, runs)})
-    assert json.loads(json.dumps(found))["cases"]["small"]["case"]["file"] == "model.safetensors"
-    assert "folder" not in json.dumps(found)
-    assert found["machine"]["torch"]
+def test_ceilings_are_asked_of_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(module, "answer", lambda *told: asked.append(told) or '{"copy": 2.0}')
+    assert ceilings("float32") == {"copy": 2.0}
+    assert asked == [("gesso.bench.ceilings", "float32")]

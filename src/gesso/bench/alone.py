@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from gesso.bench.figures import Case
 from gesso.bench.programs import PROGRAMS
@@ -22,9 +21,7 @@ def measured(arguments: Sequence[str]) -> str:
         arguments: the program's name and the case as JSON.
     """
     program, told = arguments
-    given = json.loads(told)
-    paths = {name: Path(given[name]) for name in ("file", "config") if given[name] is not None}
-    return json.dumps(asdict(PROGRAMS[program].measure(Case(**(given | paths)))))
+    return json.dumps(asdict(PROGRAMS[program].measure(Case.read(json.loads(told)))))
 
 
 if __name__ == "__main__":

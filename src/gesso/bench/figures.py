@@ -1,14 +1,17 @@
 """What one program's run of one case costs."""
 
 import statistics
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, Self
 
 from gesso.runtime.machine import peak
 
-__all__ = ["Case", "Figures", "Marks"]
+__all__ = ["CFG", "Case", "Figures", "Marks"]
 
 CFG = 7.0
 """Both halves of guidance are computed at every step."""
@@ -24,7 +27,7 @@ class Case:
         steps: of the sampler, at least 2: the first is not counted.
         count: pictures.
         dtype: what the networks compute in, such as "bfloat16".
-        config: diffusers' configuration of the checkpoint, a folder; None leaves diffusers out.
+        config: diffusers' configuration of the checkpoint, a folder; None leaves out whoever needs it.
         memory: what gesso may hold, bytes; None for what there is.
     """
 
@@ -42,6 +45,14 @@ class Case:
             name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()
         }
 
+    @classmethod
+    def read(cls, plain: dict[str, Any]) -> Self:
+        """The case that `plain` wrote."""
+        paths: dict[str, Any] = {
+            name: Path(plain[name]) for name in ("file", "config") if plain[name] is not None
+        }
+        return cls(**plain | paths)
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -49,7 +60,8 @@ class Figures:
 
     Args:
         import_s: until the program can be called.
-        load_s: until its model is loaded.
+        prepare_s: converting the model or compiling it; some programs can keep what that gives.
+        load_s: until painting can begin, that apart.
         load_peak_gb: the most held until then.
         step_s: one step, the median without the first, which also reads the prompt and warms up.
         decode_s: from the last step's end to the picture.
@@ -58,6 +70,7 @@ class Figures:
     """
 
     import_s: float
+    prepare_s: float
     load_s: float
     load_peak_gb: float
     step_s: float
@@ -75,13 +88,24 @@ class Marks:
 
     def __init__(self, began: float) -> None:
         self.began = self.imported = self.loaded = began
-        self.load_peak = 0.0
+        self.load_peak = self.prepared = 0.0
         self.ticks: list[float] = []
         self.painted = began
+
+    @contextmanager
+    def preparing(self) -> Generator[None]:
+        """What happens in the block converts or compiles."""
+        began = time.perf_counter()
+        yield
+        self.prepared += time.perf_counter() - began
 
     def ready(self, imported: float, loaded: float) -> None:
         """The model is loaded, painting begins."""
         self.imported, self.loaded, self.load_peak = imported, loaded, _held()
+
+    def tick(self, *_: object) -> None:
+        """A step has ended."""
+        self.ticks.append(time.perf_counter())
 
     def figures(self, steps: int) -> Figures:
         """What it came to.
@@ -92,7 +116,8 @@ class Marks:
         first = self.ticks[:steps]
         return Figures(
             import_s=self.imported - self.began,
-            load_s=self.loaded - self.imported,
+            prepare_s=self.prepared,
+            load_s=self.loaded - self.imported - self.prepared,
             load_peak_gb=self.load_peak,
             step_s=_median([after - before for before, after in pairwise(first)]),
             decode_s=self.painted - self.ticks[-1],

@@ -1,13 +1,17 @@
 """The programs that are measured, each in the process that calls it."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from gesso.bench.converted import converted
 from gesso.bench.figures import CFG, Case, Figures, Marks
+from gesso.bench.pipelines import channels_last, compiled, untouched, with_pipeline
 
 __all__ = ["PROGRAMS", "Program"]
 
@@ -25,13 +29,13 @@ class Program:
     measure: Callable[[Case], Figures]
 
 
-def _gesso(case: Case) -> Figures:
+def _gesso(case: Case, kernels: str) -> Figures:
     marks = Marks(time.perf_counter())
     import gesso
 
     load, generate = gesso.load, gesso.generate
     imported = time.perf_counter()
-    model = load(case.file, device="cpu", dtype=case.dtype, memory=case.memory)
+    model = load(case.file, device="cpu", dtype=case.dtype, memory=case.memory, kernels=kernels)
     marks.ready(imported, time.perf_counter())
     request = gesso.Request(
         prompt="a cat",
@@ -45,53 +49,49 @@ def _gesso(case: Case) -> Figures:
     )
     for event in generate(model, request):
         if isinstance(event, gesso.Stepped):
-            marks.ticks.append(time.perf_counter())
+            marks.tick()
         if isinstance(event, gesso.Painted):
             marks.painted = time.perf_counter()
     return marks.figures(case.steps)
 
 
-def _diffusers(case: Case) -> Figures:
-    """diffusers as its own documentation has it on CPUs: channels last, Euler, offline."""
+def _stable_diffusion_cpp(case: Case) -> Figures:
+    """stable-diffusion.cpp by its Python binding, its weights in eight bits, on every core."""
     marks = Marks(time.perf_counter())
-    known: Any = import_module("diffusers")
-    import torch
-
-    from gesso.checkpoint.file import Checkpoint
-    from gesso.families.identify import identify
-
-    pipelines = {"sdxl": known.StableDiffusionXLPipeline}
+    known: Any = import_module("stable_diffusion_cpp")
     imported = time.perf_counter()
-    family = identify(Checkpoint.open(case.file)).family.name
-    pipe = pipelines.get(family, known.StableDiffusionPipeline).from_single_file(
-        str(case.file), config=str(case.config), local_files_only=True, torch_dtype=getattr(torch, case.dtype)
+    model = known.StableDiffusion(
+        model_path=str(case.file), wtype="q8_0", n_threads=os.cpu_count(), verbose=False
     )
-    pipe.unet.to(memory_format=torch.channels_last)
-    pipe.vae.to(memory_format=torch.channels_last)
-    pipe.scheduler = known.EulerDiscreteScheduler.from_config(pipe.scheduler.config)
-    pipe.set_progress_bar_config(disable=True)
     marks.ready(imported, time.perf_counter())
-
-    def tick(_pipe: object, _step: int, _t: object, kept: dict[str, object]) -> dict[str, object]:
-        marks.ticks.append(time.perf_counter())
-        return kept
-
-    for _ in range(case.count):
-        pipe(
-            "a cat",
-            height=case.size,
-            width=case.size,
-            num_inference_steps=case.steps,
-            guidance_scale=CFG,
-            callback_on_step_end=tick,
-        )
-        marks.painted = time.perf_counter()
+    model.generate_image(
+        prompt="a cat",
+        width=case.size,
+        height=case.size,
+        sample_steps=case.steps,
+        sample_method="euler",
+        cfg_scale=CFG,
+        batch_count=case.count,
+        progress_callback=marks.tick,
+    )
+    marks.painted = time.perf_counter()
     return marks.figures(case.steps)
 
 
+def _told(case: Case, *needed: str) -> bool:
+    return case.config is not None and all(find_spec(each) is not None for each in ("diffusers", *needed))
+
+
 PROGRAMS: Mapping[str, Program] = {
-    "gesso": Program(lambda _: True, _gesso),
-    "diffusers": Program(
-        lambda case: case.config is not None and find_spec("diffusers") is not None, _diffusers
+    "gesso": Program(lambda _: True, partial(_gesso, kernels="auto")),
+    "gesso-plain": Program(lambda _: True, partial(_gesso, kernels="plain")),
+    "diffusers": Program(_told, partial(with_pipeline, given=untouched, done=channels_last)),
+    "diffusers-compiled": Program(_told, partial(with_pipeline, given=untouched, done=compiled)),
+    "openvino": Program(
+        lambda case: _told(case, "openvino"), partial(with_pipeline, given=converted, done=untouched)
+    ),
+    "stable-diffusion.cpp": Program(
+        lambda _: find_spec("stable_diffusion_cpp") is not None, _stable_diffusion_cpp
     ),
 }
+"""Those whose names begin with gesso need nothing; the others what is called so."""

@@ -1,24 +1,15 @@
-"""Rounds: every program in turn, each time in a process of its own; the middle and the spread."""
+"""Rounds: every program in turn, each time in a process of its own."""
 
 import json
-import os
-import statistics
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from gesso.bench.figures import Case, Figures
+from gesso.bench.processes import answer
 from gesso.bench.programs import PROGRAMS, Program
-from gesso.errors import GessoError, UnknownName
-from gesso.runtime.machine import machine
+from gesso.bench.records import Runs
+from gesso.errors import UnknownName
 
-__all__ = ["Runs", "fresh", "record", "rounds", "table"]
-
-Runs = dict[str, list[Figures]]
-"""Program → what each of its runs cost."""
+__all__ = ["ceilings", "fresh", "rounds"]
 
 
 def rounds(
@@ -55,45 +46,13 @@ def fresh(program: str, case: Case) -> Figures:
     Raises:
         GessoError: it failed; says how.
     """
-    command = [sys.executable, "-m", "gesso.bench.alone", program, json.dumps(case.plain())]
-    # the very gesso that asks is measured, wherever it lies
-    paths = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"))))
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": paths}
-    run = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    lines = (run.stdout if run.returncode == 0 else run.stderr).strip().splitlines()
-    if run.returncode or not lines:
-        said = lines[-1] if lines else "nothing"
-        raise GessoError(f"{program} must paint the case to be measured, however: it said {said!r}")
-    return Figures(**json.loads(lines[-1]))
+    return Figures(**json.loads(answer("gesso.bench.alone", program, json.dumps(case.plain()))))
 
 
-def record(cases: Mapping[str, tuple[Case, Runs]]) -> dict[str, Any]:
-    """Everything that was measured, with the machine, as plain data."""
-    return {
-        "machine": machine(),
-        "cases": {
-            name: {
-                "case": {**case.plain(), "file": case.file.name, "config": case.config and case.config.name},
-                "runs": {program: [asdict(each) for each in runs] for program, runs in found.items()},
-            }
-            for name, (case, found) in cases.items()
-        },
-    }
+def ceilings(dtype: str) -> dict[str, float]:
+    """What this machine reaches at most in a number type, measured in a new process.
 
-
-def table(cases: Mapping[str, tuple[Case, Runs]]) -> str:
-    """Medians as a Markdown table, and in brackets how far the runs lie apart."""
-    names = [each.name for each in fields(Figures)]
-    heads = [name.rsplit("_", 1)[0].replace("_", " ") for name in names]
-    lines = [f"| case | program | {' | '.join(heads)} |", "|---" * (2 + len(names)) + "|"]
-    for case, (_, found) in cases.items():
-        for program, runs in found.items():
-            cells = (_cell(name, [getattr(each, name) for each in runs]) for name in names)
-            lines.append(f"| {case} | {program} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _cell(name: str, values: Sequence[float]) -> str:
-    unit = "GB" if name.endswith("gb") else "s"
-    spread = f" (±{(max(values) - min(values)) / 2:.2f})" if len(values) > 1 else ""
-    return f"{statistics.median(values):.2f}{spread} {unit}"
+    Raises:
+        GessoError: measuring failed; says how.
+    """
+    return json.loads(answer("gesso.bench.ceilings", dtype))

@@ -1,6 +1,5 @@
 """`gesso bench`: what painting costs on this machine, beside other programs."""
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ from pydantic_settings import CliImplicitFlag
 
 if TYPE_CHECKING:
     from gesso.bench.figures import Case, Figures
-    from gesso.bench.rounds import Runs
 
 __all__ = ["Bench"]
 
@@ -32,9 +30,11 @@ class Bench(BaseModel, use_attribute_docstrings=True):
     also_count: tuple[int, ...] = ()
     """More numbers of pictures."""
     programs: tuple[str, ...] = ("gesso", "diffusers")
-    """Who paints, where it is installed; diffusers also needs --config."""
+    """Who paints, where it is installed: gesso, gesso-plain (by torch's own kernels), diffusers,
+    diffusers-compiled, openvino, stable-diffusion.cpp; diffusers and OpenVINO also need --config."""
     config: Path | None = None
-    """diffusers' configuration of the checkpoint, a folder, since nothing is downloaded."""
+    """diffusers' configuration of the checkpoint, a folder, since nothing is downloaded; what is compiled and
+    converted is kept in it."""
     memory: ByteSize | None = None
     """What gesso may take, as for `generate`."""
     rounds: int = Field(default=3, ge=1)
@@ -46,26 +46,34 @@ class Bench(BaseModel, use_attribute_docstrings=True):
     profile: CliImplicitFlag[bool] = True
     """Remember how fast gesso was, for `generate --within`."""
     plot: CliImplicitFlag[bool] = False
-    """Also draw cost against whatever varies, beside `out` (needs matplotlib)."""
+    """Also draw programs side by side, and cost against whatever varies, beside `out` (needs matplotlib)."""
 
     def cli_cmd(self) -> None:
         """Measure, and print the medians as a table."""
-        from gesso.bench.rounds import record, rounds, table
+        from gesso.bench.records import Measured, Record, step_work
+        from gesso.bench.rounds import ceilings, rounds
+        from gesso.bench.tables import ratios, table
+        from gesso.runtime.machine import machine
 
-        found: dict[str, tuple[Case, Runs]] = {}
-        for name, case in self._cases():
-            found[name] = (case, rounds(case, self.programs, self.rounds, _told))
-        self.out.write_text(json.dumps(record(found), indent=2) + "\n", encoding="utf-8")
-        sys.stdout.write(table(found) + "\n")
+        cases = self._cases()
+        dtype = cases[0][1].dtype
+        record = Record(machine(), {dtype: ceilings(dtype)})
+        for name, case in cases:
+            runs = rounds(case, self.programs, self.rounds, _told)
+            record.cases[name] = Measured(case, runs, step_work(case))
+        record.write(self.out)
+        sys.stdout.write(f"{table(record)}\n")
+        if any(len(each.runs) > 1 for each in record.cases.values()):
+            sys.stdout.write(f"\nBeside gesso, times as much:\n\n{ratios(record)}\n")
         if self.profile:
             from gesso.bench.profile import points
             from gesso.runtime.profile import keep, profile_file
 
-            keep(points(found), profile_file())
+            keep(points(record), profile_file())
         if self.plot:
-            from gesso.bench.plots import plot
+            from gesso.bench.plots import bars, plot
 
-            for path in plot(found, self.out):
+            for path in (*plot(record, self.out), bars(record, self.out)):
                 sys.stdout.write(f"{path}\n")
 
     def _cases(self) -> "list[tuple[str, Case]]":

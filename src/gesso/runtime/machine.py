@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["machine", "peak", "product_speed"]
 
+UNITS = ("amx", "avx", "fma")
+"""What the names of a processor's units for many numbers at once begin with."""
+
 
 def machine() -> dict[str, str]:
     """Processor, memory, accelerators and the versions that numbers depend on."""
@@ -19,7 +22,8 @@ def machine() -> dict[str, str]:
 
     capability = torch.backends.cpu.get_cpu_capability()
     found = {
-        "cpu": f"{os.cpu_count()} cores of {_processor()}, {capability}",
+        "cpu": f"{os.cpu_count()} cores of {_told('model name') or platform.processor()}, {capability}",
+        "units": ", ".join(sorted(each for each in _told("flags").split() if each.startswith(UNITS))),
         "memory": f"{_memory() / 2**30:.0f} GiB",
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -57,11 +61,11 @@ def product_speed(device: "torch.device", dtype: "torch.dtype", side: int = 1024
     return 2 * side**3 / best
 
 
-def _processor() -> str:
+def _told(what: str) -> str:
+    """What Linux says of the first core; nothing elsewhere."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
-    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+    return next((line.split(":")[1].strip() for line in lines if line.startswith(what)), "")
 
 
 def _memory() -> int:
