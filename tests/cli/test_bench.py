@@ -44,7 +44,7 @@ def test_the_built_in_checkpoint_at_its_own_size(
     asked: list[tuple[str, Case]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     profile_file().unlink(missing_ok=True)
-    both = ["--programs", "gesso", "gesso-plain"]
+    both = ["--programs", "gesso,gesso-plain"]
     assert main(["bench", *both, "--rounds", "1", "--out", str(tmp_path / "b.json")]) == 0
     assert "times as much" in capsys.readouterr().out
     assert len(asked) == 2

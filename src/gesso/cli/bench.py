@@ -55,12 +55,11 @@ class Bench(BaseModel, use_attribute_docstrings=True):
         from gesso.bench.tables import ratios, table
         from gesso.runtime.machine import machine
 
-        cases = self._cases()
-        dtype = cases[0][1].dtype
-        record = Record(machine(), {dtype: ceilings(dtype)})
-        for name, case in cases:
+        record = Record(machine())
+        for name, case in self._cases():
             runs = rounds(case, self.programs, self.rounds, _told)
             record.cases[name] = Measured(case, runs, step_work(case))
+            record.ceilings[case.dtype] = record.ceilings.get(case.dtype) or ceilings(case.dtype)
         record.write(self.out)
         sys.stdout.write(f"{table(record)}\n")
         if any(len(each.runs) > 1 for each in record.cases.values()):
