@@ -7,8 +7,8 @@ This writes random checkpoints and diffusers' configurations of them, and measur
 every measurement is a fresh process; the programs take turns; medians are told. All compute in the numbers
 that this machine is fast at, bfloat16 where the processor multiplies it, float32 elsewhere. Random weights
 change nothing of the cost. Rounds are added to those that the record has, so that many can be measured a few
-at a time; `--anew` begins a case again. At the end the record's tables are printed, its bars drawn, and the
-tables put where a file has room for them (`--into`).
+at a time; `--anew` forgets those of the programs that are measured now. At the end the record's tables are
+printed, its bars drawn, and the tables put where a file has room for them (`--into`).
 """
 
 import argparse
@@ -59,22 +59,29 @@ def here() -> dict[str, str]:
 
 def measure(record: Record, asked: argparse.Namespace) -> None:
     """Add rounds of every family to a record, which is written after each run."""
-    record.machine = here()
     dtype = str(choose_dtype(asked.dtype, torch.device("cpu"))).removeprefix("torch.")
-    record.ceilings[dtype] = ceilings(dtype)
+    reached, known = ceilings(dtype), record.ceilings.get(dtype, {})
+    record.ceilings[dtype] = {name: max(each, known.get(name, 0.0)) for name, each in reached.items()}
     for family in asked.families:
         file, config = prepared(family, asked.folder)
         case = Case(file, SIZES[family], asked.steps, 1, dtype, config)
-        name = f"{family}, {dtype}"
-        if asked.anew or name not in record.cases:
-            record.cases[name] = Measured(case, {}, step_work(case))
+        add_rounds(record, f"{family}, {dtype}", case, asked)
 
-        def done(program: str, found: Figures, name: str = name) -> None:
-            print(name, program, found, file=sys.stderr, flush=True)
-            record.cases[name].runs.setdefault(program, []).append(found)
-            record.write(asked.out)
 
-        rounds(case, asked.programs, asked.rounds, done)
+def add_rounds(record: Record, name: str, case: Case, asked: argparse.Namespace) -> None:
+    """Add rounds to one case; those of other programs stay."""
+    runs = dict(record.cases[name].runs) if name in record.cases else {}
+    if asked.anew:
+        runs = {program: each for program, each in runs.items() if program not in asked.programs}
+
+    def done(program: str, found: Figures) -> None:
+        print(name, program, found, file=sys.stderr, flush=True)
+        runs.setdefault(program, []).append(found)
+        ordered = {each: runs[each] for each in PROGRAMS if each in runs}
+        record.cases[name] = Measured(case, ordered, step_work(case))
+        record.write(asked.out)
+
+    rounds(case, asked.programs, asked.rounds, done)
 
 
 def main() -> None:
@@ -92,8 +99,12 @@ def main() -> None:
     parser.add_argument("--anew", action="store_true")
     parser.add_argument("--into", nargs="*", type=Path, default=[], help="files with room for the tables")
     asked = parser.parse_args()
-    record = Record.read(asked.out) if asked.out.exists() else Record({})
+    record = Record.read(asked.out) if asked.out.exists() else Record(here())
     if asked.rounds:
+        if record.machine != here():
+            raise SystemExit(
+                f"{asked.out} must be of this machine and these versions, however: it is of others"
+            )
         measure(record, asked)
     tables = {"peers": table(record), "ratios": ratios(record)}
     print("\n\n".join(tables.values()))
