@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peers import prepared
+from benchmarks.told import put
 from gesso.families.work import decoder_work, unet_work
 from gesso.model import Model, load
 from gesso.runtime.machine import machine
@@ -125,6 +126,7 @@ def main() -> None:
     options.add_argument("--what", choices=("step", "decode"), default="step")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--out", type=Path, default=Path("benchmarks/steps.json"))
+    options.add_argument("--into", nargs="*", type=Path, default=[], help="files with room for the table")
     given = options.parse_args()
     pages: dict[str, Any] = json.loads(given.out.read_text())["pages"] if given.out.exists() else {}
     with torch.inference_mode():
@@ -132,6 +134,8 @@ def main() -> None:
     pages[f"{given.family} {given.what}"] = page
     given.out.write_text(json.dumps({"machine": machine(), "pages": pages}, indent=2) + "\n")
     print(table(pages))
+    for path in given.into:
+        put({"steps": table(pages)}, path)
 
 
 if __name__ == "__main__":
