@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,11 +15,14 @@ from torch import Tensor
 
 import gesso
 from gesso.checkpoint.file import Checkpoint
-from gesso.errors import DoesNotFit, NoDevice, TensorMismatch, Unsupported
+from gesso.errors import DoesNotFit, NoDevice, TensorMismatch, UnknownName, Unsupported
 from gesso.families.facts import PLAYGROUND
 from gesso.families.family import LatentSpace
+from gesso.generation.large import present
 from gesso.model import Model, builtin, load
 from gesso.networks.unet import UNet
+from gesso.runtime.memory import held
+from gesso.runtime.quantized import Quantized
 from tests.headers import families, write_header
 from tests.models import save_model
 
@@ -71,6 +75,38 @@ def test_networks_compute_in_the_type_that_was_asked_for(dtype: str, file: Path)
     found = load(file, device="cpu", dtype=dtype)
     kinds = {each.dtype for network in found.networks.values() for each in network.parameters()}
     assert kinds == {found.dtype} == {found.denoiser.dtype} == {getattr(torch, dtype)}
+
+
+def test_weights_are_rounded_where_that_saves_memory(file: Path, model: Model) -> None:
+    for name, least, most in (("int8", 0.25, 0.5), ("int4", 0.15, 0.4)):
+        rounded = load(file, device="cpu", dtype="float32", quantize=name)
+        assert least < present(rounded) / present(model) < most
+        kinds = {
+            part: any(isinstance(each, Quantized) for each in network.parameters())
+            for part, network in rounded.networks.items()
+        }
+        assert kinds == {"unet": True, "text": True, "vae": False}
+    with pytest.raises(UnknownName, match="int5"):
+        load(file, quantize="int5")
+
+
+def test_a_rounded_model_that_fits_need_not_wait(file: Path, model: Model) -> None:
+    room = held(torch.device("cpu")) + int(present(model) * 1.3)
+    # room for half of the weights, in which all of them are when they are rounded
+    assert load(file, device="cpu", dtype="float32", memory=room).waiting
+    assert not load(file, device="cpu", dtype="float32", memory=room, quantize="int8").waiting
+
+
+@pytest.mark.parametrize(("name", "least"), [("int8", 45.0), ("int4", 25.0)])
+def test_pictures_by_rounded_weights_stay_near(name: str, least: float) -> None:
+    request = gesso.Request(prompt="three strawberries", steps=4, seed=3)
+    whole, rounded = (
+        np.asarray(gesso.paint(load(device="cpu", dtype="float32", quantize=each), request).images[0], float)
+        for each in ("none", name)
+    )
+    off = float(np.square(whole - rounded).mean())
+    assert off > 0
+    assert 10 * np.log10(255**2 / off) > least
 
 
 def test_an_outline_has_no_memory(file: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

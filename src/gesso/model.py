@@ -21,16 +21,20 @@ from gesso.families.facts import Decision
 from gesso.families.family import LatentSpace
 from gesso.families.identify import Identity, identify
 from gesso.families.probe import probe_prediction
+from gesso.families.roundable import expected
 from gesso.families.waiting import Waiting
 from gesso.networks.autoencoder import Autoencoder
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from gesso.runtime.device import choose_device, choose_dtype
 from gesso.runtime.memory import held, memory_errors
+from gesso.runtime.quantized import GRIDS, Grid
 from gesso.sampling.prediction import PREDICTIONS
 from gesso.tuned import KERNELS
 
-__all__ = ["Model", "Origins", "builtin", "load", "sizes"]
+__all__ = ["ROUNDINGS", "Model", "Origins", "builtin", "load", "sizes"]
 
+ROUNDINGS = ("none", *GRIDS)
+"""What weights may be rounded to."""
 WHOLE = 0.5
 """The most of the memory given that weights take all at once; the rest is for what is computed with them."""
 
@@ -68,6 +72,7 @@ class Model:
         memory: the most bytes that weights and work may take; None: what there is.
         waiting: of `networks` those whose weights stay in their files until they are needed.
         kernels: what the networks run by while they paint, one of `KERNELS`.
+        quantize: what the weights of UNet and text encoders were rounded to, one of `ROUNDINGS`.
     """
 
     identity: Identity
@@ -82,6 +87,7 @@ class Model:
     memory: int | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict[str, Waiting])
     kernels: str = "auto"
+    quantize: str = "none"
 
     @contextmanager
     def present(self, *parts: str) -> Generator[None]:
@@ -91,6 +97,11 @@ class Model:
                 if part in self.waiting:
                     stack.enter_context(self.waiting[part].present())
             yield
+
+    def grids(self, part: str) -> tuple[Grid, ...]:
+        """What a part's weights are rounded to, as far as that is faithful to them."""
+        large = part == "unet" or part in {each.name for each in self.identity.text}
+        return GRIDS.get(self.quantize, ()) if large else ()
 
     @property
     def encoder(self) -> Autoencoder | TinyEncoder:
@@ -148,6 +159,7 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
     device: str = "auto",
     dtype: str = "auto",
     kernels: str = "auto",
+    quantize: str = "none",
     prediction: str | None = None,
     vae: Path | str | None = None,
     text_encoders: Sequence[Path | str] = (),
@@ -164,6 +176,8 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" (what the device does fast), "float32", "bfloat16", "float16".
         kernels: "auto" (the fastest for this machine, packed weights among them), "plain" (torch's own).
+        quantize: "int8" or "int4" rounds the weights of UNet and text encoders to so few bits, as far as that
+            is faithful to them; pictures then differ.
         prediction: what the network predicts, where the file's own evidence must be overruled.
         vae: a file whose autoencoder is used instead. Unless given, a file beside the checkpoint that has its
             name and ends in .vae.safetensors, .vae.pt or .vae.ckpt. A tiny half replaces its half alone.
@@ -180,27 +194,40 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
         CheckpointError: the file is broken, of no known family, or not exactly the tensors needed.
         Unsupported: the file is recognised, but gesso cannot paint with it.
         ResourceError: no such device, or not enough memory.
-        UnknownName: no kernels are called that.
+        UnknownName: no kernels or quantization are called that.
     """
-    if kernels not in KERNELS:
-        raise UnknownName("kernels", kernels, KERNELS)
+    _check(kernels, quantize)
     named = Named(_path(vae), tuple(map(Path, text_encoders)), _path(lender), _path(previews))
     identity, parts, origins = _drawn(Path(path or builtin()), named, prediction, ema=ema)
+    parts = {name: _rounding(name, drawing, quantize) for name, drawing in parts.items()}
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
     if not weights:
         outline = {name: drawing.network.to(kind) for name, drawing in parts.items()}
-        return replace(_model(identity, outline, (place, kind), origins), kernels=kernels)
+        return replace(_model(identity, outline, (place, kind), origins), kernels=kernels, quantize=quantize)
     room = None if memory is None else max(0, memory - held(place))
     with memory_errors(f"loading {identity.checkpoint.path.name}"):
         waiting = _waiting(parts, place, kind, room)
-        networks = {
-            name: waiting[name].network if name in waiting else filled(drawing, place, kind)
-            for name, drawing in parts.items()
-        }
+        networks = _read(parts, waiting, place, kind)
         identity = _asked(identity, networks["unet"], waiting.get("unet"), place, kind)
     made = _model(identity, networks, (place, kind), origins)
-    return replace(made, memory=room, waiting=waiting, kernels=kernels)
+    return replace(made, memory=room, waiting=waiting, kernels=kernels, quantize=quantize)
+
+
+def _check(kernels: str, quantize: str) -> None:
+    for what, name, known in (("kernels", kernels, KERNELS), ("quantization", quantize, ROUNDINGS)):
+        if name not in known:
+            raise UnknownName(what, name, known)
+
+
+def _read(
+    parts: Mapping[str, Drawing], waiting: Mapping[str, Waiting], device: torch.device, dtype: torch.dtype
+) -> dict[str, nn.Module]:
+    """The networks, with their weights in where those need not wait."""
+    return {
+        name: waiting[name].network if name in waiting else filled(drawing, device, dtype)
+        for name, drawing in parts.items()
+    }
 
 
 def builtin() -> Path:
@@ -255,11 +282,19 @@ def _waiting(
     parts: Mapping[str, Drawing], device: torch.device, dtype: torch.dtype, room: int | None
 ) -> dict[str, Waiting]:
     """The large parts that are not needed at the same time, where all together would take too much room."""
-    every = (each for drawing in parts.values() for each in drawing.network.parameters())
-    if room is None or sum(each.numel() for each in every) * dtype.itemsize <= room * WHOLE:
+    every = (expected(each.network, each.grids, dtype) for each in parts.values())
+    if room is None or sum(every) <= room * WHOLE:
         return {}
-    large = (name for name, drawing in parts.items() if name == "unet" or drawing.text is not None)
-    return {name: Waiting(parts[name], device, dtype) for name in large}
+    return {name: Waiting(drawing, device, dtype) for name, drawing in parts.items() if _large(name, drawing)}
+
+
+def _large(name: str, drawing: Drawing) -> bool:
+    """Whether a part is a UNet or a text encoder."""
+    return name == "unet" or drawing.text is not None
+
+
+def _rounding(name: str, drawing: Drawing, quantize: str) -> Drawing:
+    return replace(drawing, grids=GRIDS.get(quantize, ()) if _large(name, drawing) else ())
 
 
 def _asked(

@@ -17,7 +17,9 @@ from gesso.networks.attention import Attention, FeedForward, GatedProjection
 from gesso.networks.structure import ActivatedNorm, Joined
 from gesso.runtime.fused import Enlarger, added
 from gesso.runtime.native.kernels import WIDEST, Kernels, kernels
+from gesso.runtime.native.whole import rounder
 from gesso.runtime.packing import Packed, Packer, packable
+from gesso.runtime.quantized import Quantized
 
 __all__ = ["KERNELS", "in_force", "tuned"]
 
@@ -40,15 +42,14 @@ def tuned(
 
     Args:
         found: the compiled kernels; unless given, this machine's.
-        packs: whether weights are packed.
+        packs: whether weights are packed that are not rounded.
     """
     found = found or kernels()
-    packer = Packer()
+    packer = Packer(rounder(), packs=packs)
     with ExitStack() as undo:
         for layer in (each for network in networks for each in network.modules()):
             if isinstance(layer, nn.Conv2d | nn.Linear):
-                if packs:
-                    undo.callback(layer.register_forward_pre_hook(packer).remove)
+                undo.callback(layer.register_forward_pre_hook(packer).remove)
                 continue
             twins = {} if found is None else _twins(found, layer)
             for name, twin in {**twins, **(_packing(packer, layer) if packs else {})}.items():
@@ -124,10 +125,15 @@ def _enlarged(
 ) -> Tensor:
     twice = not size or tuple(size[0]) == (2 * x.shape[-2], 2 * x.shape[-1])
     usual = layer.conv.kernel_size == (3, 3) and layer.conv.padding == (1, 1)
-    if twice and usual and _fits(x) and packable(x) and not _watched(layer.conv):
+    if twice and usual and _merges(layer.conv) and _fits(x) and packable(x):
         return enlarger(packer, layer.conv, x)
     forward: Any = type(layer).forward
     return forward(layer, x, *size)
+
+
+def _merges(conv: nn.Conv2d) -> bool:
+    """Whether sums of its weights may take its place: those of few bits would be wide again."""
+    return not isinstance(conv.weight, Quantized) and not _watched(conv)
 
 
 def _fits(*tensors: Tensor) -> bool:

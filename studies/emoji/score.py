@@ -152,6 +152,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--folder", type=Path, default=Path("runs/emoji"))
     options.add_argument("--model", type=Path, default=Path("runs/emoji/emoji.safetensors"))
+    options.add_argument("--quantize", choices=models.ROUNDINGS, default="none")
     options.add_argument("--kind", choices=KINDS, default="mixed")
     options.add_argument("--count", type=int, default=300)
     options.add_argument("--seed", type=int, default=1)
@@ -159,7 +160,7 @@ def main() -> None:
     options.add_argument("--grid", type=Path)
     options.add_argument("--out", type=Path)
     asked = options.parse_args()
-    model = models.load(asked.model)
+    model = models.load(asked.model, quantize=asked.quantize)
     changes = dict(part.split("=") for part in asked.set)
     kinds = {"cfg": float, "steps": int}
     defaults = replace(
@@ -168,7 +169,8 @@ def main() -> None:
     wanted = KINDS[asked.kind](asked.count, asked.seed)
     pictures = painted(model, wanted, defaults, 1000 * asked.seed)
     found = summary(judge(load(asked.folder), pictures, [p.scene for p in wanted]), wanted)
-    report = json.dumps({"model": asked.model.name, "kind": asked.kind, **asdict(defaults), **found})
+    told = {"model": asked.model.name, "quantize": asked.quantize, "kind": asked.kind}
+    report = json.dumps({**told, **asdict(defaults), **found})
     print(report)
     if asked.out:
         asked.out.write_text(report + "\n")

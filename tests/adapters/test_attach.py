@@ -20,9 +20,9 @@ from gesso.adapters.lora import Lora, open_lora
 from gesso.adapters.site import Target
 from gesso.checkpoint.file import Checkpoint
 from gesso.checkpoint.shapes import Shapes
-from gesso.errors import NotFinite
+from gesso.errors import AdapterError, NotFinite
 from gesso.families.unet_plan import unet_shapes
-from gesso.model import Model
+from gesso.model import Model, load
 from tests.adapters.made import factors, named, same, save, shapes_of, state
 from tests.references.networks_cases import CASES
 from tests.references.networks_said import HERE, assert_agree, lora, recorded, weights
@@ -101,6 +101,23 @@ def test_beside_substituted_and_baked_are_the_same(
     assert not any(torch.equal(a, b) for a, b in zip(plain, beside, strict=True))
     assert_close(beside, substituted)
     assert_close(beside, baked)
+
+
+def test_changes_act_on_rounded_weights_but_not_for_good(
+    models: dict[str, Model], loras: dict[str, Lora], tmp_path: Path
+) -> None:
+    lora, path = loras["sd1"].at(HALF), models["sd1"].path
+    rounded = load(path, device="cpu", dtype="float32", quantize="int8")
+    plain = load(path, device="cpu", dtype="float32")
+    for part, network in plain.networks.items():
+        network.load_state_dict(rounded.networks[part].state_dict())
+    for each in (lora, full(lora, plain, tmp_path).at(HALF)):
+        with each.attached(plain), each.attached(rounded):
+            assert_close(said(rounded), said(plain))
+    assert_close(said(rounded), said(plain))
+    with pytest.raises(AdapterError, match="must be whole to be changed for good"):
+        lora.bake(rounded)
+    assert_close(said(rounded), said(plain))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -52,6 +52,13 @@ def test_what_is_right_already_is_not_copied() -> None:
     assert Landing(torch.bfloat16)(numbers := torch.arange(3)) is numbers
 
 
+def test_what_is_finished_is_told_its_name() -> None:
+    told: list[str] = []
+    landing = Landing(torch.bfloat16, finish=lambda name, tensor: told.append(name) or tensor + 1)
+    assert torch.equal(landing.put("x", torch.ones(3)), torch.full((3,), 2.0).bfloat16())
+    assert told == ["x"]
+
+
 def test_another_device_gets_the_same_layout() -> None:
     found = Landing(torch.bfloat16, "meta", channels_last=True)(torch.zeros(2, 3, 3, 3))
     assert found.device.type == "meta"

@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 
 from gesso.checkpoint.entry import TORCH_NAMES, Entry
 from gesso.checkpoint.file import Checkpoint
-from gesso.checkpoint.mapped import mapped
-from gesso.errors import BrokenFile, CheckpointError
+from gesso.checkpoint.landing import Landing
+from gesso.checkpoint.mapped import ahead, mapped
+from gesso.errors import BrokenFile, CheckpointError, TensorMismatch
 
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -67,7 +68,7 @@ def test_converting_leaves_integers_and_forgets_only_its_own_pages(tmp_path: Pat
     path.write_bytes(b"abcdefgh" + numbers.numpy().tobytes())
     entries = [("whole", Entry(path, "U8", (8,), 0)), ("half", Entry(path, "F16", (20_000,), 8))]
     entries.append(("few", Entry(path, "F16", (3,), 40_002)))
-    reader = mapped(entries, {path: 40_008}, dtype=torch.float32)
+    reader = mapped(entries, {path: 40_008}, Landing(torch.float32))
     _, whole = next(reader)
     whole.fill_(1)
     _, half = next(reader)
@@ -102,17 +103,41 @@ def test_systems_with_fewer_ways_of_mapping(
     path = tmp_path / "a"
     path.write_bytes(b"\x00\x3c" * 20_000)
     entry = Entry(path, "F16", (20_000,), 0)
-    ((_, found),) = mapped([("x", entry)], {path: 40_000}, dtype=torch.float32)
+    ((_, found),) = mapped([("x", entry)], {path: 40_000}, Landing(torch.float32))
     assert found.sum() == 20_000
     ((_, found),) = mapped([("x", entry)], {path: 40_000})
     found.fill_(0)
     assert path.read_bytes()[:2] == b"\x00\x3c"
 
 
+def test_what_comes_next_is_asked_for_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, *told: asked.append(told), raising=False)
+    monkeypatch.setattr(os, "POSIX_FADV_WILLNEED", 3, raising=False)
+    path = tmp_path / "a"
+    path.write_bytes(bytes(64))
+    entries = [Entry(path, "F16", (4,), 40), Entry(path, "F32", (2, 2), 8)]
+    assert ahead(entries) == 24
+    assert asked == [(8, 16, 3), (40, 8, 3)]
+    monkeypatch.delattr(os, "posix_fadvise")
+    assert ahead(entries) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the system cannot be asked")
+def test_the_system_is_asked_in_earnest(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"x": torch.zeros(100), "y": torch.zeros(50)}, path)
+    file = Checkpoint.open(path)
+    assert file.ahead(["x", "y"]) == 600
+    with pytest.raises(TensorMismatch, match="must be in"):
+        file.ahead(["z"])
+
+
 MEASURE = """
 import sys, torch
 from pathlib import Path
 from gesso.checkpoint.entry import Entry
+from gesso.checkpoint.landing import Landing
 from gesso.checkpoint.mapped import mapped
 
 def kib(what):
@@ -121,19 +146,22 @@ def kib(what):
 path, count, size = Path(sys.argv[1]), 50, 1 << 21
 torch.zeros(9).half().bfloat16()
 before = kib("VmRSS")
-entries = [(str(i), Entry(path, "F16", (size,), 2 * size * i)) for i in range(count)]
-kept = dict(mapped(entries, {path: 2 * size * count}, dtype=torch.bfloat16))
+kind = "BF16" if sys.argv[2] == "finished" else "F16"
+entries = [(str(i), Entry(path, kind, (size,), 2 * size * i)) for i in range(count)]
+finish = (lambda _, tensor: tensor.to(torch.int8)) if sys.argv[2] == "finished" else None
+kept = dict(mapped(entries, {path: 2 * size * count}, Landing(torch.bfloat16, finish=finish)))
 print((kib("VmHWM") - before) * 1024 / sum(each.nbytes for each in kept.values()))
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measured where Linux tells")
-def test_converting_a_file_peaks_at_little_more_than_what_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["landed", "finished"])
+def test_converting_a_file_peaks_at_little_more_than_what_is_kept(what: str, tmp_path: Path) -> None:
     path = tmp_path / "a"
     with path.open("wb") as file:
         file.truncate(50 << 22)
     found = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(path)],
+        [sys.executable, "-c", MEASURE, str(path), what],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=True,
         capture_output=True,

@@ -1,3 +1,4 @@
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,39 @@ def test_it_computes_the_same_bits_and_lets_go(
             assert torch.equal(answer(found.network), answer(whole(file)))
             assert there(found.network) == found.nbytes - found.again(room) <= room
     assert there(found.network) == 0
+
+
+def test_every_weight_that_comes_again_was_asked_for_before(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "UNIT", 20_000)
+    found, log = waits(file), list[tuple[str, str]]()
+
+    def ahead(_: Checkpoint, names: Iterable[str]) -> int:
+        log.extend(("asked", name) for name in names)
+        return 0
+
+    def come(home: Waiting, wanted: Sequence[Absent], ground: object = None) -> tuple[torch.Tensor, ...]:
+        log.extend(("read", home.drawing.tensors[each.within]) for each in wanted)
+        return numbers(home, wanted)
+
+    numbers = Waiting.numbers
+    monkeypatch.setattr(Checkpoint, "ahead", ahead)
+    monkeypatch.setattr(Waiting, "numbers", come)
+    room = found.nbytes // 3
+    with found.flowing(room):
+        answer(found.network)
+        first = len(log)
+        answer(found.network)
+    again = [name for what, name in log[first:] if what == "read"]
+    assert 10 < len(again) < len(found.drawing.tensors)
+    read_later = {name: log.index(("read", name), first) for name in again}
+    asked = {name: max(i for i in range(read_later[name]) if log[i] == ("asked", name)) for name in again}
+    # each was asked for while the layer before it worked: after that one's weights had come, not earlier
+    order = sorted(again, key=lambda name: read_later[name])
+    assert all(asked[name] < read_later[name] for name in again)
+    assert sum(what == "asked" for what, _ in log[first:]) == len(again)
+    assert asked[order[-1]] > read_later[order[0]]
 
 
 def test_no_more_is_there_at_once_than_is_said(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,8 @@ def test_weights_are_what_the_networks_hold(outlines: dict[str, Model]) -> None:
     found = asked(model)
     numbers = sum(each.numel() for network in model.networks.values() for each in network.parameters())
     assert found.weights_gb == pytest.approx(numbers * 4 / 1e9)
+    rounded = load(model.path, device="cpu", dtype="float32", weights=False, quantize="int8")
+    assert 0.25 < asked(rounded).weights_gb / found.weights_gb < 0.6
     assert found.memory_gb > found.weights_gb
 
 

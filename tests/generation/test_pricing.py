@@ -36,6 +36,13 @@ def test_the_ceiling_is_of_the_numbers_whatever_the_kernels(model: Model) -> Non
     assert ceiling(model, [replace(point, setting=replace(point.setting, dtype="float16"))]) is None
 
 
+def test_rounded_weights_have_speeds_of_their_own(model: Model) -> None:
+    plan = make_plan(model, Request(seed=1, steps=4))
+    point = Point(setting(model), "sd1", (64, 64), 2.0, 1.0, 1.0, 3.0, 0.5)
+    with pytest.raises(RequestError, match="with plain int8 kernels"):
+        seconds(replace(model, quantize="int8"), plan, [point])
+
+
 def test_resizing_takes_no_time(model: Model) -> None:
     plan = make_plan(model, Request(seed=1, then=(FollowUp(source=Source(by=2, strength=0.0)),)))
     assert seconds(model, plan.then[0], []) == 0.0

@@ -46,6 +46,16 @@ def test_a_picture_alone_recalls_model_and_request(picture: Path, file: Path) ->
         assert again.tobytes() == first.tobytes()
 
 
+def test_what_weights_were_rounded_to_is_recalled(file: Path, tmp_path: Path) -> None:
+    model = load(file, device="cpu", dtype="float32", prediction="epsilon", quantize="int4")
+    request = Request(prompt="a cat", seed=3)
+    result = paint(model, request)
+    path = save(result.images[0], result.requests[0], Origin.of(model), tmp_path / "rounded.png")
+    again = paint(*recalled(path)).images[0]
+    plain = paint(load(file, device="cpu", dtype="float32", prediction="epsilon"), request).images[0]
+    assert again.tobytes() == result.images[0].tobytes() != plain.tobytes()
+
+
 def test_a_file_that_was_moved_is_named(picture: Path, file: Path) -> None:
     moved = file.rename(file.with_name("moved.safetensors"))
     assert recalled(picture, moved)[0].path == moved

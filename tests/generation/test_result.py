@@ -40,10 +40,10 @@ def test_a_model_s_origin_is_its_file_and_how_it_was_loaded(tmp_path: Path, monk
     file.write_bytes(b"weights")
     identity = SimpleNamespace(name="sd2", facts=SimpleNamespace(prediction=SimpleNamespace(value="v")))
     others = Origins(vae=Path("other.vae.pt"), ema=True)
-    where = {"device": torch.device("cpu"), "dtype": torch.bfloat16, "kernels": "auto"}
+    where = {"device": torch.device("cpu"), "dtype": torch.bfloat16, "kernels": "auto", "quantize": "int8"}
     model = SimpleNamespace(path=file, identity=identity, origins=others, **where)
     digest = hashlib.sha256(b"weights").hexdigest()
-    assert Origin.of(model) == Origin(file, digest, "sd2", "v", "cpu", "bfloat16", "auto", others)
+    assert Origin.of(model) == Origin(file, digest, "sd2", "v", "cpu", "bfloat16", "auto", "int8", others)
     model.path = tmp_path
     assert Origin.of(model).sha256 == ""
 
@@ -69,7 +69,7 @@ def test_the_record_names_weights_and_surroundings(tmp_path: Path):
         "lender": None,
         "ema": False,
     }
-    where = {"device": "cpu", "dtype": "bfloat16", "kernels": "auto"}
+    where = {"device": "cpu", "dtype": "bfloat16", "kernels": "auto", "quantize": "none"}
     assert record["environment"] | {"torch": ""} == {"torch": "", **where}
 
 

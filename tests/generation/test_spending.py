@@ -16,6 +16,7 @@ from gesso.generation.spending import Spending, spending
 from gesso.model import Model, load
 from gesso.request import Request
 from gesso.runtime.memory import held
+from gesso.runtime.quantized import GRIDS
 from tests.models import save_model
 
 CPU = torch.device("cpu")
@@ -77,6 +78,33 @@ def test_what_is_left_is_for_weights_that_stay(
     assert short.stays == 0
     assert "more than allowed" in short.traded[1]
     assert len(found.traded) == 1
+
+
+def test_rounding_is_named_where_it_would_spare_the_reading(
+    tight: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ASIDE", 0)
+    monkeypatch.setattr(module, "SHARE", 0)
+    waiting = tight.waiting["unet"]
+    sizes = {
+        name: module.expected(tight.networks["unet"], grids, tight.dtype) for name, grids in GRIDS.items()
+    }
+    for name, size in sizes.items():
+        room = module.present(tight) + waiting.window + size
+        said = spending(replace(tight, memory=room), make_plan(tight, ASK)).traded
+        assert f"--quantize {name} would keep all of it" in said[1]
+
+
+def test_rounded_weights_stay_in_less_room_and_paint_the_same(file: Path) -> None:
+    whole = load(file, device="cpu", dtype="float32", quantize="int8")
+    tight = load(
+        file, device="cpu", dtype="float32", quantize="int8", memory=held(CPU) + module.present(whole)
+    )
+    waiting = tight.waiting["unet"]
+    assert waiting.nbytes < 0.5 * sum(each.nbytes for each in tight.networks["unet"].parameters())
+    before, own = painted(tight)
+    assert own.images[0].tobytes() == painted(whole)[1].images[0].tobytes()
+    assert "--quantize" not in "".join(before.traded)
 
 
 def test_a_model_that_follows_is_under_the_same_ceiling(file: Path, tight: Model, tmp_path: Path) -> None:

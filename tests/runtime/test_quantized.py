@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gesso.runtime.kept import taken
+from gesso.runtime.native.whole import rounder
 from gesso.runtime.quantized import GRIDS, Grid, Quantized, fitting, quantized
 
 INT8, INT4 = GRIDS["int8"][0], GRIDS["int4"][0]
@@ -124,3 +125,31 @@ def test_a_weight_takes_the_narrowest_grid_that_is_faithful_to_it() -> None:
                 assert made is weight
                 assert all(rounded(weight, grid).fidelity < grid.faithful for grid in grids)
     assert quantized(drawn(8, 40), INT4) is None
+
+
+@pytest.mark.parametrize(("build", "shape"), LAYERS)
+def test_whole_numbers_are_multiplied_where_the_machine_can(
+    build: Callable[[], nn.Linear | nn.Conv2d], shape: tuple[int, ...]
+) -> None:
+    found = rounder()
+    if found is None:
+        pytest.skip("this machine does not multiply whole numbers by kernels of its own")
+    torch.manual_seed(0)
+    layer, x = build().bfloat16().requires_grad_(requires_grad=False), torch.randn(shape).bfloat16()
+    made = rounded(layer.weight.data, INT8)
+    before, takes = made.plain(), taken(made)
+    layer.weight = made  # pyright: ignore[reportAttributeAccessIssue] - it stands for one
+    with torch.inference_mode():
+        wide, none = layer(x), layer(x[:0])
+        assert made.multiplied(found)
+        assert not made.multiplied(found)
+        assert not made.codes.numel()
+        answer = layer(x)
+        assert none.shape == layer(x[:0]).shape
+    assert torch.equal(made.plain(), before)
+    assert taken(made) == takes
+    assert not torch.equal(answer, wide)
+    assert noise(wide, answer) > 30
+    assert torch.equal(layer(x.clone().requires_grad_()), layer(x.clone().requires_grad_()))
+    four = rounded(drawn(40, 64), INT4)
+    assert not four.multiplied(found)

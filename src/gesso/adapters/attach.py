@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from gesso.adapters.patch import Loaded, LowRank
 from gesso.adapters.site import Site
-from gesso.errors import NotFinite
+from gesso.errors import AdapterError, NotFinite
 from gesso.families.waiting import at_hand
 from gesso.model import Model
 from gesso.networks.open_clip_text import PackedLinear
@@ -156,7 +156,16 @@ def attached(model: Model, patches: Iterable[Loaded], strength: Strength) -> Abs
 
 
 def bake(model: Model, patches: Iterable[Loaded], strength: Strength) -> None:
-    """Write patches into a model's weights for good."""
+    """Write patches into a model's weights for good.
+
+    Raises:
+        AdapterError: the weights are rounded to few bits, which would round the change away.
+    """
+    if model.quantize != "none":
+        raise AdapterError(
+            f"weights must be whole to be changed for good, however: they are rounded to {model.quantize}",
+            hint="attach the adapter instead, or load the model without quantization",
+        )
     changes: Changes = {}
     for each in patches:
         amount = strength(each.patch.site)

@@ -1,6 +1,6 @@
 """A checkpoint: a file of named tensors, whatever its container."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Self
 from gesso.checkpoint.container import read_file
 from gesso.checkpoint.entry import Entry, Header
 from gesso.checkpoint.folder import read_folder
-from gesso.checkpoint.landing import Ground
-from gesso.checkpoint.mapped import mapped
+from gesso.checkpoint.landing import Ground, Landing
+from gesso.checkpoint.mapped import ahead, mapped
 from gesso.checkpoint.shapes import Shapes
 from gesso.errors import TensorMismatch, UnsafeFile
 
@@ -88,6 +88,7 @@ class Checkpoint:
         device: "torch.device | str | None" = None,
         channels_last: bool = False,
         ground: Ground | None = None,
+        finish: "Callable[[str, Tensor], Tensor] | None" = None,
     ) -> Iterator[tuple[str, "Tensor"]]:
         """The named tensors in file order: the file's own bytes, copied only where they have to change.
 
@@ -100,6 +101,7 @@ class Checkpoint:
             device: where they go; None leaves them where the file is mapped.
             channels_last: kernels of convolutions are ordered channels last, in which they are fastest.
             ground: where those go that change in main memory; None takes fresh memory.
+            finish: what is made of each, given its name too, before its bytes in the file are let go.
 
         Raises:
             TensorMismatch: a name is not in the file.
@@ -107,9 +109,11 @@ class Checkpoint:
             BrokenFile: the file was changed since it was opened.
         """
         entries = [(name, self._entry(name)) for name in names]
-        yield from mapped(
-            entries, self.sizes, dtype=dtype, device=device, channels_last=channels_last, ground=ground
-        )
+        yield from mapped(entries, self.sizes, Landing(dtype, device, channels_last, ground, finish))
+
+    def ahead(self, names: Iterable[str]) -> int:
+        """Have the system read tensors while other work goes on; returns how many bytes it was asked for."""
+        return ahead(map(self._entry, names))
 
     def renamed(self, names: Mapping[str, str]) -> Self:
         """The same file under other names.

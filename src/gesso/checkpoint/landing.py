@@ -5,6 +5,7 @@ the caches while their type and order change.
 """
 
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -83,13 +84,20 @@ class Landing:
         device: where they go; None leaves them where they are.
         channels_last: kernels of convolutions [o i h w] are ordered [o h w i], in which they are fastest.
         ground: where those go that have to change in main memory; None takes fresh memory for each.
+        finish: what is made of a tensor, given its name too, before its bytes in the file are let go.
     """
 
     dtype: "torch.dtype | None" = None
     device: "torch.device | str | None" = None
     channels_last: bool = False
     ground: Ground | None = None
+    finish: "Callable[[str, Tensor], Tensor] | None" = None
     desk: Desk = field(default_factory=Desk)
+
+    def put(self, name: str, tensor: "Tensor") -> "Tensor":
+        """The tensor of a name as it is to be, finished; itself where nothing has to change."""
+        moved = self(tensor)
+        return moved if self.finish is None else self.finish(name, moved)
 
     def __call__(self, tensor: "Tensor") -> "Tensor":
         """The tensor as it is to be; itself where nothing has to change."""

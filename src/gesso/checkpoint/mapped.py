@@ -1,52 +1,63 @@
 """Tensors that are the file's own bytes, mapped into memory and read when first touched."""
 
 import mmap
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gesso.checkpoint.entry import ITEM_SIZES, TORCH_NAMES, Entry
-from gesso.checkpoint.landing import Ground, Landing
+from gesso.checkpoint.landing import Landing
 from gesso.errors import BrokenFile, CheckpointError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
-__all__ = ["mapped"]
+__all__ = ["ahead", "mapped"]
 
 
 def mapped(
     entries: Iterable[tuple[str, Entry]],
     sizes: Mapping[Path, int],
-    *,
-    dtype: "torch.dtype | None" = None,
-    device: "torch.device | str | None" = None,
-    channels_last: bool = False,
-    ground: Ground | None = None,
+    landing: Landing | None = None,
 ) -> Iterator[tuple[str, "Tensor"]]:
     """Tensors in file order, each valid for as long as it is kept.
 
     Args:
         entries: what to read.
         sizes: the length in bytes that each file had when its header was checked.
-        dtype: what floating-point tensors become; None leaves them.
-        device: where they go; None leaves them mapped.
-        channels_last: kernels of convolutions are ordered channels last, in which they are fastest.
-        ground: where those go that change in main memory; None takes fresh memory.
+        landing: what becomes of them; unless given, they stay mapped.
     """
     ordered = sorted(entries, key=lambda item: (item[1].path, item[1].start, item[0]))
-    landing = Landing(dtype, device, channels_last, ground)
+    landing = landing or Landing()
     for path, group in groupby(ordered, key=lambda item: item[1].path):
         pages = _map(path, sizes[path])
         for name, entry in group:
             tensor = _view(pages, entry)
-            moved = landing(tensor)
+            moved = landing.put(name, tensor)
             if moved is not tensor:
                 del tensor
                 _forget(pages, entry)
             yield name, moved
+
+
+def ahead(entries: Iterable[Entry]) -> int:
+    """Have the system read tensors into its cache while other work goes on.
+
+    Returns:
+        How many bytes it was asked for; 0 where systems know no such thing.
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return 0
+    asked = 0
+    ordered = sorted(entries, key=lambda entry: (entry.path, entry.start))
+    for path, group in groupby(ordered, key=lambda entry: entry.path):
+        with path.open("rb") as file:
+            for each in group:
+                os.posix_fadvise(file.fileno(), each.start, each.end - each.start, os.POSIX_FADV_WILLNEED)
+                asked += each.end - each.start
+    return asked
 
 
 def _map(path: Path, size: int) -> mmap.mmap:

@@ -52,6 +52,8 @@ class Generate(Request, Following):
     """auto, float32, bfloat16 or float16."""
     kernels: str = "auto"
     """auto, the fastest for this machine, or plain, torch's own."""
+    quantize: str = "none"
+    """none, int8 or int4: what weights are rounded to, so that they take a half or a quarter."""
     prediction: str | None = None
     """What the network predicts, where the file's own evidence must be overruled: epsilon, v, x0, edm."""
     vae: Path | None = None
@@ -132,6 +134,7 @@ class Generate(Request, Following):
             device=self.device,
             dtype=self.dtype,
             kernels=self.kernels,
+            quantize=self.quantize,
             prediction=self.prediction,
             vae=self.vae,
             text_encoders=self.text_encoders,

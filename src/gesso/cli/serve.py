@@ -40,6 +40,8 @@ class Serve(BaseModel, use_attribute_docstrings=True):
     """auto, float32, bfloat16 or float16."""
     kernels: str = "auto"
     """auto, the fastest for this machine, or plain, torch's own."""
+    quantize: str = "none"
+    """none, int8 or int4: what weights are rounded to, so that they take a half or a quarter."""
     keep: ByteSize = ByteSize(8 * 2**30)
     """Bytes of models that each worker keeps loaded."""
     database: str | None = None
@@ -91,7 +93,7 @@ class Serve(BaseModel, use_attribute_docstrings=True):
             host=self.host,
             port=self.port,
             machines=tuple(
-                Machine(each, self.dtype, int(self.keep), kernels=self.kernels)
+                Machine(each, self.dtype, int(self.keep), kernels=self.kernels, quantize=self.quantize)
                 for each in self.device
                 for _ in range(self.workers)
             ),

@@ -11,6 +11,8 @@ from gesso.checkpoint.landing import Ground
 from gesso.checkpoint.shapes import Shapes
 from gesso.errors import TensorMismatch
 from gesso.families.family import TextPart
+from gesso.families.roundable import roundable
+from gesso.runtime.quantized import Grid, fitting
 
 __all__ = ["Drawing", "filled", "must_match", "read"]
 
@@ -24,6 +26,7 @@ class Drawing:
         tensors: name in the network → name in the file.
         scales: name in the network → name in the file of the number that its 8-bit weight is multiplied by.
         text: how a text encoder is read.
+        grids: what its weights may be rounded to; none leaves them.
     """
 
     network: nn.Module
@@ -31,6 +34,7 @@ class Drawing:
     tensors: Mapping[str, str]
     scales: Mapping[str, str]
     text: TextPart | None = None
+    grids: tuple[Grid, ...] = ()
 
 
 def filled(drawing: Drawing, device: torch.device, dtype: torch.dtype) -> nn.Module:
@@ -55,13 +59,17 @@ def read(
     local = {drawing.tensors[own]: own for own in names}
     wanted = [drawing.scales[own] for own in local.values() if own in drawing.scales]
     scales = dict(drawing.checkpoint.tensors(wanted, dtype=dtype, device=device))
-    state: dict[str, Tensor] = {}
-    for name, tensor in drawing.checkpoint.tensors(
-        local, dtype=dtype, device=device, channels_last=True, ground=ground
-    ):
-        scale = drawing.scales.get(local[name])
-        state[local[name]] = tensor if scale is None else tensor * scales[scale]
-    return state
+    rounded = roundable(drawing.network) if drawing.grids else frozenset[str]()
+
+    def finish(name: str, tensor: Tensor) -> Tensor:
+        own = local[name]
+        whole = tensor * scales[drawing.scales[own]] if own in drawing.scales else tensor
+        return fitting(whole, drawing.grids) if own in rounded else whole
+
+    found = drawing.checkpoint.tensors(
+        local, dtype=dtype, device=device, channels_last=True, ground=ground, finish=finish
+    )
+    return {local[name]: tensor for name, tensor in found}
 
 
 def must_match(part: str, network: nn.Module, found: Shapes) -> None:

@@ -2,7 +2,8 @@
 
 What it computes is the same to the bit as with its weights in memory: each time they are read, their type and
 order are changed as they would have been once. What it costs is reading: from the system's cache of the file,
-which it takes back whenever memory is short, or from the disk.
+which it takes back whenever memory is short, or from the disk, which is asked for the next layer's weights
+while one computes.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from gesso.checkpoint.landing import ALIGNED, Ground
 from gesso.families.drawing import Drawing, read
+from gesso.families.roundable import narrowed
 
 __all__ = ["Absent", "Waiting", "at_hand", "units"]
 
@@ -26,6 +28,8 @@ class Absent(nn.Parameter):
 
     home: "Waiting"
     within: str
+    share: float
+    """About how much of its bytes it takes when it comes: less than 1 where it is rounded to few bits."""
 
 
 def at_hand(parameter: Tensor) -> Tensor:
@@ -52,7 +56,7 @@ class Unit:
     @property
     def nbytes(self) -> int:
         """Bytes that its weights take."""
-        return sum(absent.nbytes for _, _, absent in self.places)
+        return sum(round(absent.nbytes * absent.share) for _, _, absent in self.places)
 
     def ground(self) -> Ground:
         """Memory for its weights."""
@@ -72,10 +76,11 @@ class Waiting:
         self.drawing = drawing
         self.device = device
         self.network = drawing.network.to(dtype).eval()
+        shares = narrowed(self.network, drawing.grids, dtype)
         for name, parameter in list(self.network.named_parameters()):
             layer, _, own = name.rpartition(".")
             absent = Absent(parameter.data, requires_grad=False)
-            absent.home, absent.within = self, name
+            absent.home, absent.within, absent.share = self, name, shares.get(name, 1.0)
             setattr(self.network.get_submodule(layer), own, absent)
         self.units = units(self.network)
 
@@ -102,12 +107,16 @@ class Waiting:
         found = read(self.drawing, names, self.device, wanted[0].dtype, ground)
         return tuple(found[each.within] for each in wanted)
 
+    def ahead(self, unit: Unit) -> int:
+        """Have the system read a unit's weights while others are worked with; returns how many bytes."""
+        return self.drawing.checkpoint.ahead(self.drawing.tensors[each.within] for _, _, each in unit.places)
+
     @contextmanager
     def present(self) -> Generator[None]:
         """The whole network ready for use while the block runs."""
         with ExitStack() as undo:
             for unit in self.units:
-                undo.callback(_gone, self.come(unit, unit.ground()))
+                undo.callback(_gone, self.come(unit, self.ground(unit)))
             yield
 
     @contextmanager
@@ -119,19 +128,28 @@ class Waiting:
         """
         with ExitStack() as undo:
             again = max(self.units, key=lambda unit: unit.nbytes).ground()
-            for unit, stays in zip(self.units, _staying(self.units, room), strict=True):
-                flow = _Flow(self, unit, again if unit.alone and not stays else None, stays=stays)
+            staying = [*_staying(self.units, room)]
+            passing = [unit for unit, stays in zip(self.units, staying, strict=True) if not stays]
+            following = dict(zip(passing, (*passing[1:], *passing[:1]), strict=True))
+            for unit, stays in zip(self.units, staying, strict=True):
+                ground = again if unit.alone and not stays else None
+                flow = _Flow(self, unit, ground, None if stays else following[unit])
                 undo.callback(flow.let_go)
                 undo.callback(unit.layer.register_forward_pre_hook(flow.before, prepend=True).remove)
                 undo.callback(unit.layer.register_forward_hook(flow.after, always_call=True).remove)
             yield
 
-    def come(self, unit: Unit, ground: Ground) -> list[tuple[nn.Module, str, Absent]]:
+    def ground(self, unit: Unit) -> Ground | None:
+        """Memory of its own for a unit's weights; none where what comes is rounded, and so leaves it."""
+        return None if self.drawing.grids else unit.ground()
+
+    def come(self, unit: Unit, ground: Ground | None) -> list[tuple[nn.Module, str, Absent]]:
         """Put a unit's weights in; returns where. What something else stands in for is left alone."""
         places = [each for each in unit.places if each[0].get_parameter(each[1]) is each[2]]
         found = self.numbers([absent for _, _, absent in places], ground)
         for (layer, own, _), tensor in zip(places, found, strict=True):
-            setattr(layer, own, nn.Parameter(tensor, requires_grad=False))
+            known = isinstance(tensor, nn.Parameter)
+            setattr(layer, own, tensor if known else nn.Parameter(tensor, requires_grad=False))
         return places
 
 
@@ -140,25 +158,28 @@ class _Flow:
 
     Args:
         ground: where its weights come each time, which they share with others; None for a place of their own.
-        stays: whether they stay once they have come.
+        following: whose weights come next from the file; None where this unit's stay once they have come.
     """
 
-    def __init__(self, home: Waiting, unit: Unit, ground: Ground | None, *, stays: bool) -> None:
+    def __init__(self, home: Waiting, unit: Unit, ground: Ground | None, following: Unit | None) -> None:
         self.home = home
         self.unit = unit
         self.ground = ground
-        self.stays = stays
+        self.following = following
         self.places: list[tuple[nn.Module, str, Absent]] = []
 
     def before(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
         """The layer is about to be called."""
         if not given[0].is_meta:
-            ground = self.unit.ground() if self.ground is None else self.ground.cleared()
+            ground = self.home.ground(self.unit) if self.ground is None else self.ground.cleared()
             self.places += self.home.come(self.unit, ground)
+            if self.following is not None:
+                # while this layer computes
+                self.home.ahead(self.following)
 
     def after(self, *_: object) -> None:
         """The layer was called."""
-        if not self.stays:
+        if self.following is not None:
             self.let_go()
 
     def let_go(self) -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from gesso.families.roundable import expected
 from gesso.generation.cost import denoising
 from gesso.generation.plan import Plan
 from gesso.generation.planning import make_plan, outlines
@@ -76,8 +77,7 @@ def estimate(model: Model, request: Request) -> Estimate:
     """
     whole = make_plan(model, request)
     costs = [_cost(*each) for each in zip((model, *outlines(model, request)), whole.chain, strict=True)]
-    numbers = sum(tensor.numel() for each in model.networks.values() for tensor in each.parameters())
-    weights = numbers * model.dtype.itemsize
+    weights = sum(expected(each, model.grids(part), model.dtype) for part, each in model.networks.items())
     work = sum(each.flop for each in costs)
     return Estimate(
         request=whole.request,

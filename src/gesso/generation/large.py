@@ -8,6 +8,7 @@ from gesso.model import Model
 from gesso.networks.autoencoder import Moments
 from gesso.networks.banded import banded_decode, banded_encode, whole_decode, whole_encode
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
+from gesso.runtime.kept import taken
 from gesso.runtime.memory import available, readable
 
 __all__ = ["decode", "encode", "fits", "present", "room"]
@@ -75,4 +76,4 @@ def room(model: Model) -> int | None:
 def present(model: Model) -> int:
     """Bytes of the model's weights that are in memory, which those that wait in their file are not."""
     weights = (each for network in model.networks.values() for each in network.parameters())
-    return sum(each.nbytes for each in weights if not each.is_meta)
+    return sum(taken(each) for each in weights if not each.is_meta)

@@ -85,8 +85,15 @@ def beside(path: Path, model: Model, *, weights: bool = True) -> Model:
     """Another checkpoint, in the same place and numbers as a model."""
     name = str(model.dtype).removeprefix("torch.")
     room = None if model.memory is None else model.memory + held(model.device)
-    place = str(model.device)
-    return load(path, device=place, dtype=name, kernels=model.kernels, weights=weights, memory=room)
+    return load(
+        path,
+        device=str(model.device),
+        dtype=name,
+        kernels=model.kernels,
+        quantize=model.quantize,
+        weights=weights,
+        memory=room,
+    )
 
 
 def _planned(model: Model, request: Request, before: Size | None) -> Plan:

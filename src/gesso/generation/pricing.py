@@ -19,7 +19,8 @@ def setting(model: Model) -> Setting:
     dtype = str(model.dtype).removeprefix("torch.")
     here = machine()
     place = here["gpu"] if model.device.type == "cuda" else here["cpu"]
-    return Setting(place, dtype, in_force(model.kernels, model.device, model.dtype))
+    by = in_force(model.kernels, model.device, model.dtype)
+    return Setting(place, dtype, by if model.quantize == "none" else f"{by} {model.quantize}")
 
 
 def ceiling(model: Model, points: Sequence[Point]) -> float | None:
@@ -43,7 +44,7 @@ def seconds(model: Model, plan: Plan, points: Sequence[Point]) -> float:
     if point is None:
         raise RequestError(
             f"a time must come with a profile of this machine, however: nothing was measured in "
-            f"{model.dtype} with {model.kernels} kernels",
+            f"{model.dtype} with {setting(model).kernels} kernels",
             hint=f"gesso bench -m {model.path}",
         )
     per_step, per_decoding = point.step_s / point.step_tflop, point.decode_s / point.decode_tflop

@@ -41,6 +41,7 @@ def recalled(picture: Path, model: Path | None = None) -> tuple[Model, Request]:
         device=environment["device"],
         dtype=environment["dtype"],
         kernels=environment.get("kernels", "plain"),
+        quantize=environment.get("quantize", "none"),
         prediction=origin["prediction"],
         vae=origin.get("vae"),
         text_encoders=origin.get("text_encoders", ()),

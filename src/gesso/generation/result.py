@@ -56,6 +56,7 @@ class Origin:
         family: family and variant, such as "sd1-inpainting".
         prediction: what the network predicts.
         kernels: what its networks ran by.
+        quantize: what its weights were rounded to.
         others: which other files its parts came from.
     """
 
@@ -66,6 +67,7 @@ class Origin:
     device: str
     dtype: str
     kernels: str = "plain"
+    quantize: str = "none"
     others: Origins = field(default_factory=Origins)
 
     @staticmethod
@@ -79,6 +81,7 @@ class Origin:
             str(model.device),
             str(model.dtype).removeprefix("torch."),
             in_force(model.kernels, model.device, model.dtype),
+            model.quantize,
             model.origins,
         )
 
@@ -126,6 +129,7 @@ def record(request: BaseModel, origin: Origin) -> dict[str, Any]:
             "device": origin.device,
             "dtype": origin.dtype,
             "kernels": origin.kernels,
+            "quantize": origin.quantize,
         },
     }
 

@@ -1,15 +1,17 @@
 """Spending: what a model's weights may take of the memory given while a request is carried out."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from gesso.families.roundable import expected
 from gesso.families.waiting import Waiting
 from gesso.generation.estimate import working
 from gesso.generation.large import present
 from gesso.generation.plan import Plan
 from gesso.model import Model
 from gesso.runtime.memory import readable
+from gesso.runtime.quantized import GRIDS
 
 __all__ = ["Spending", "spending"]
 
@@ -59,4 +61,13 @@ def spending(model: Model, plan: Plan) -> Spending:
         f"are read again at every step, the text encoders' {readable(texts)} for every prompt"
     )
     more = (f"about {readable(-left)} more than allowed may be taken",) if left < 0 else ()
-    return Spending(waiting, stays, (said, *more))
+    return Spending(waiting, stays, (said, *(_instead(model, stays) if again else ()), *more))
+
+
+def _instead(model: Model, stays: int) -> Iterator[str]:
+    """What else could be given for memory: the finest rounding with which nothing is read again."""
+    network = model.networks["unet"]
+    sizes = {name: expected(network, grids, model.dtype) for name, grids in GRIDS.items()}
+    name = next((name for name, size in sizes.items() if size <= stays), None)
+    if model.quantize == "none" and name is not None:
+        yield f"--quantize {name} would keep all of it, in {readable(sizes[name])}; pictures would differ"

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gesso.runtime.packing import Packed, Packer, pairs
+from gesso.runtime.kept import pairs
+from gesso.runtime.packing import Packed, Packer
 
 __all__ = ["Enlarger", "added"]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils._pytree import tree_map_only
 
-__all__ = ["WEIGHED", "Kept", "taken"]
+__all__ = ["WEIGHED", "Kept", "pairs", "taken"]
 
 # what makes a tensor of one's own is not in torch's type annotations
 _TORCH: Any = torch
@@ -81,6 +81,12 @@ class Kept(Tensor):
 def taken(weight: Tensor) -> int:
     """Bytes that a weight takes in memory, in whatever form it is kept."""
     return weight.taken() if isinstance(weight, Kept) else weight.nbytes
+
+
+def pairs(*lengths: int | tuple[int, ...] | str) -> list[tuple[int, ...]]:
+    """Of height and width each, where one number stands for both; every layer here states numbers."""
+    assert not any(isinstance(each, str) for each in lengths)
+    return [(each, each) if isinstance(each, int) else each for each in lengths if not isinstance(each, str)]
 
 
 def _plain(kept: Kept) -> Tensor:

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gesso.runtime.heap import give_back
-from gesso.runtime.kept import Kept
+from gesso.runtime.kept import Kept, pairs, taken
+from gesso.runtime.native.whole import Rounder
+from gesso.runtime.quantized import Quantized
 
-__all__ = ["Packed", "Packer", "packable", "pairs"]
+__all__ = ["Packed", "Packer", "packable"]
 
 Layer = nn.Conv2d | nn.Linear
 LOOSE = 2**28
@@ -61,9 +63,16 @@ def packable(x: Tensor) -> bool:
 
 
 class Packer:
-    """A forward pre-hook of layers that packs their weights at the first call; the plain ones are let go."""
+    """A forward pre-hook of layers that packs their weights at the first call; the plain ones are let go.
 
-    def __init__(self) -> None:
+    Args:
+        rounder: where given, layers whose weights are rounded multiply whole numbers.
+        packs: whether other weights are packed.
+    """
+
+    def __init__(self, rounder: Rounder | None = None, *, packs: bool = True) -> None:
+        self.rounder = rounder
+        self.packs = packs
         self._loose = 0
 
     def __call__(self, layer: nn.Module, given: tuple[Tensor, ...]) -> None:
@@ -74,16 +83,24 @@ class Packer:
             given: its input.
         """
         assert isinstance(layer, Layer)
-        weight = layer.weight
-        if type(weight) is not nn.Parameter or torch.is_grad_enabled() or not packable(given[0]):
+        weight: Tensor = layer.weight
+        if torch.is_grad_enabled() or not packable(given[0]) or not self._packed(layer, weight, given[0]):
             return
-        with torch.inference_mode(mode=False), torch.no_grad():
-            layer.weight = cast(nn.Parameter, Packed(weight, _reordered(layer, given[0])))
-        self._loose += weight.nbytes
+        self._loose += taken(weight)
         if self._loose > LOOSE:
             # else the holes that plain weights leave in the heap stay resident
             self._loose = 0
             give_back()
+
+    def _packed(self, layer: Layer, weight: Tensor, x: Tensor) -> bool:
+        """Whether the weight was packed now."""
+        with torch.inference_mode(mode=False), torch.no_grad():
+            if isinstance(weight, Quantized):
+                return self.rounder is not None and weight.multiplied(self.rounder)
+            if not self.packs or type(weight) is not nn.Parameter:
+                return False
+            layer.weight = cast(nn.Parameter, Packed(weight, _reordered(layer, x)))
+            return True
 
 
 def _reordered(layer: Layer, x: Tensor) -> Tensor:
@@ -111,12 +128,6 @@ def _convolution(
     how = pairs(padding, stride, dilation)
     last = x.contiguous(memory_format=torch.channels_last)
     return torch.ops.mkldnn._convolution_pointwise(last, weight.opaque, bias, *how, groups, "none", [], "")
-
-
-def pairs(*lengths: int | tuple[int, ...] | str) -> list[tuple[int, ...]]:
-    """Of height and width each, where one number stands for both; every layer here states numbers."""
-    assert not any(isinstance(each, str) for each in lengths)
-    return [(each, each) if isinstance(each, int) else each for each in lengths if not isinstance(each, str)]
 
 
 _QUICK: dict[Callable[..., Any], Callable[..., Tensor]] = {

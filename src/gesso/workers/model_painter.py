@@ -14,6 +14,7 @@ from gesso.generation.generate import generate
 from gesso.generation.result import Origin, save
 from gesso.model import Model, load
 from gesso.request import Request
+from gesso.runtime.kept import taken
 from gesso.workers.job import Job
 from gesso.workers.painter import Advanced, Drawn, Happening, Machine, Noted
 from gesso.workers.places import Places
@@ -83,6 +84,7 @@ class ModelPainter:
                 dtype=machine.dtype,
                 memory=machine.memory,
                 kernels=machine.kernels,
+                quantize=machine.quantize,
             )
         except NoDevice:
             # the driver may have gone away since; whoever looks after this process starts another
@@ -103,7 +105,7 @@ def _rest(request: Request, painted: int) -> Request:
 
 def _weight(model: Model) -> int:
     tensors = chain.from_iterable((*net.parameters(), *net.buffers()) for net in model.networks.values())
-    return sum(each.nbytes for each in tensors)
+    return sum(map(taken, tensors))
 
 
 def _size(path: Path) -> int:

@@ -73,6 +73,7 @@ class Machine:
         room: bytes of models to keep loaded.
         memory: the most bytes that the process may take when it loads a model; None: what there is.
         kernels: auto, plain.
+        quantize: none, int8, int4.
     """
 
     device: str = "auto"
@@ -80,3 +81,4 @@ class Machine:
     room: int = 8 * 2**30
     memory: int | None = None
     kernels: str = "auto"
+    quantize: str = "none"
