@@ -1,15 +1,17 @@
-"""Optimizers by name: torch's own, and with the extra `train` those of pytorch-optimizer."""
+"""Optimizers by name: torch's own, and with the extra `train` those of torchao and pytorch-optimizer."""
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gesso.errors import RequestError, UnknownName, Unsupported
+from gesso.training.narrow_optimizers import LIBRARIES, narrow
 from gesso.training.settings import TrainingSettings
 
-__all__ = ["OWN", "optimizer", "ready"]
+__all__ = ["OWN", "move", "optimizer", "ready"]
 
 Groups = Iterable[dict[str, Any]]
 
@@ -50,10 +52,12 @@ def optimizer(groups: Groups, settings: TrainingSettings) -> torch.optim.Optimiz
 
     Raises:
         UnknownName: there is none of that name.
-        Unsupported: it needs the extra `train`, which is not installed.
-        RequestError: it has no such option.
+        Unsupported: it needs a library that is not installed.
+        RequestError: it has no such option, or does not run on this device.
     """
     try:
+        if settings.optimizer in LIBRARIES:
+            return narrow(groups, settings)
         if settings.optimizer in OWN:
             made = OWN[settings.optimizer](groups, settings)
             for group in made.param_groups:
@@ -84,7 +88,7 @@ def _others(groups: Groups, settings: TrainingSettings) -> torch.optim.Optimizer
         ) from error
     names = library.get_supported_optimizers()
     if settings.optimizer not in names:
-        raise UnknownName("optimizer", settings.optimizer, [*OWN, *names])
+        raise UnknownName("optimizer", settings.optimizer, [*OWN, *LIBRARIES, *names])
     kind = library.load_optimizer(settings.optimizer)
     return kind(list(groups), lr=settings.rate, weight_decay=settings.weight_decay, **settings.options)
 
@@ -97,3 +101,20 @@ def ready(made: torch.optim.Optimizer, *, training: bool) -> None:
     switch = getattr(made, "train" if training else "eval", None)
     if switch is not None:
         switch()
+
+
+def move(made: torch.optim.Optimizer, share: float) -> None:
+    """Let gradients move the weights, and drop the gradients.
+
+    Args:
+        share: of each group's highest rate.
+    """
+    for group in made.param_groups:
+        rate = group["highest"] * share
+        if isinstance(group["lr"], Tensor):
+            # compiled steps read it anew
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+    made.step()
+    made.zero_grad()

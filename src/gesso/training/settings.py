@@ -7,7 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 __all__ = ["TrainingSettings"]
 
 
-TENSORWISE = frozenset({"adamw", "sgd", "adafactor", "lion"})
+NARROW = frozenset({"adamw8bit", "adamw4bit", "pagedadamw", "pagedadamw8bit"})
+"""Optimizers that keep little of their state, or keep it elsewhere."""
+
+TENSORWISE = NARROW | {"adamw", "sgd", "adafactor", "lion"}
 """Optimizers that move a tensor by its own gradient and nothing else."""
 
 SHARDED = frozenset({"adamw", "sgd"})
@@ -35,7 +38,8 @@ class TrainingSettings(BaseModel):
     text_rate: float | None = Field(default=None, gt=0)
     """Highest learning rate of text encoders, where that differs."""
     optimizer: str = "adamw"
-    """adamw, sgd, adafactor, or with the extra `train` a name that pytorch-optimizer knows."""
+    """adamw, sgd, adafactor; with the extra `train` adamw8bit, adamw4bit, or a name that pytorch-optimizer
+    knows; with bitsandbytes on CUDA pagedadamw, pagedadamw8bit."""
     betas: tuple[float, float] = (0.9, 0.99)
     """The optimizer's memory of gradients and of their squares."""
     weight_decay: float = Field(default=0.01, ge=0)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 
 from gesso.errors import NotFinite
-from gesso.training.optimizers import optimizer, ready
+from gesso.training.optimizers import move, optimizer, ready
 from gesso.training.ranks import ALONE, Ranks
 from gesso.training.rounding import rounded
 from gesso.training.settings import TrainingSettings
@@ -78,7 +78,7 @@ class Together:
         # those that lie in parts are averaged already
         self.ranks.average(plain(each.grad for each in weights if each.grad is not None))
         _finite(whole(nn.utils.clip_grad_norm_(weights, self.settings.clip)), now)
-        _move(self.optimizer, now)
+        move(self.optimizer, now.share)
         ready(self.optimizer, training=False)
 
     def state(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Apart:
             weight.grad = None
         _finite(nn.utils.clip_grad_norm_(moved, self.settings.clip), now)
         ready(self.optimizers[name], training=True)
-        _move(self.optimizers[name], now)
+        move(self.optimizers[name], now.share)
         ready(self.optimizers[name], training=False)
         if moved is not weight:
             seed = (self.settings.seed * 1_000_003 + now.number) * 1_000_003 + number
@@ -206,13 +206,6 @@ def _finite(length: Tensor, now: Now) -> None:
             f"gradients must be finite, however: their length is {float(length)} in step {now.number}",
             hint="the last saved state is as it was; lower run.rate",
         )
-
-
-def _move(made: torch.optim.Optimizer, now: Now) -> None:
-    for group in made.param_groups:
-        group["lr"] = group["highest"] * now.share
-    made.step()
-    made.zero_grad()
 
 
 def _load(made: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
