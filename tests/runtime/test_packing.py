@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gesso.runtime.packing import Packed, Packer
+from gesso.runtime.packing import Packed, Packer, unpack
 
 CASES = (
     (nn.Linear(48, 80), (2, 5, 48)),
@@ -130,6 +130,20 @@ def test_other_weights_are_left_alone() -> None:
         packer(standing, (x.bfloat16(),))
     packer(trained, (x.bfloat16(),))
     assert all(each.weight is was for each, was in zip((wide, standing, trained), weights, strict=True))
+
+
+@packs
+def test_unpacked_weights_are_as_they_were(case: tuple[nn.Conv2d | nn.Linear, Tensor]) -> None:
+    layer, x = case
+    before = layer.weight.clone()
+    strides = layer.weight.stride()
+    packed(layer, x)
+    unpack(nn.Sequential(layer, nn.SiLU()))
+    assert type(layer.weight) is nn.Parameter
+    assert torch.equal(layer.weight, before)
+    assert not layer.weight.requires_grad
+    assert layer.weight.stride() == strides
+    assert not layer.weight.is_inference()
 
 
 @packs

@@ -16,7 +16,7 @@ from gesso.runtime.kept import Kept, pairs, taken
 from gesso.runtime.native.whole import Rounder
 from gesso.runtime.quantized import Quantized
 
-__all__ = ["Packed", "Packer", "packable"]
+__all__ = ["Packed", "Packer", "packable", "unpack"]
 
 Layer = nn.Conv2d | nn.Linear
 LOOSE = 2**28
@@ -101,6 +101,21 @@ class Packer:
                 return False
             layer.weight = cast(nn.Parameter, Packed(weight, _reordered(layer, x)))
             return True
+
+
+def unpack(network: nn.Module) -> None:
+    """Give a network's layers their plain weights back, to the bit, so that they can be learnt with again."""
+    packed = [layer for layer in network.modules() if isinstance(getattr(layer, "weight", None), Packed)]
+    for layer in packed:
+        weight = cast(Packed, layer.weight)
+        with torch.no_grad():
+            # in the very order that it had, by which torch chooses kernels
+            plain = torch.empty_strided(
+                weight.shape, weight.stride(), dtype=weight.dtype, device=weight.device
+            )
+            layer.weight = nn.Parameter(plain.copy_(weight.plain()), requires_grad=False)
+    if packed:
+        give_back()
 
 
 def _reordered(layer: Layer, x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Previews: what `generate` paints with a saved file, painted by the same code, so the same bytes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from gesso.generation.events import Painted
@@ -8,6 +9,7 @@ from gesso.generation.generate import generate
 from gesso.generation.result import Origin, save
 from gesso.model import Model, load
 from gesso.request import Request
+from gesso.runtime.packing import unpack
 from gesso.training.recipe import Training
 from gesso.training.subjects.base import Use
 
@@ -34,17 +36,24 @@ def previewed(recipe: Training, base: Model, use: Use, folder: Path) -> Iterator
     """Paint previews with a saved file; each picture's file as it is there.
 
     Args:
-        base: the model that training began from, as it is in its file.
+        base: the model that training began from, as it is in its file; it is so again after each picture.
     """
     requests = asked(recipe, use)
     if not requests:
         return
-    model = base
+    # by the kernels that whoever uses the file will have
+    model = replace(base, kernels="auto")
     if use.model is not None or use.vae is not None:
         model = load(use.model or base.path, device=str(base.device), dtype=recipe.dtype, vae=use.vae)
     for number, request in enumerate(requests):
-        path = folder / f"preview-{number}.png"
-        path.unlink(missing_ok=True)
-        for event in generate(model, request):
-            if isinstance(event, Painted):
-                yield save(event.image, event.request, Origin.of(model), path)
+        yield _painted(model, request, folder / f"preview-{number}.png")
+        for network in model.networks.values():
+            unpack(network)
+
+
+def _painted(model: Model, request: Request, path: Path) -> Path:
+    path.unlink(missing_ok=True)
+    for event in generate(model, request):
+        if isinstance(event, Painted):
+            save(event.image, event.request, Origin.of(model), path)
+    return path
