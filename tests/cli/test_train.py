@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from gesso.cli.main import main
+from gesso.training import needs
+from gesso.training.footprint import Footprint
 from gesso.training.recipe import Training
 from tests.models import save_model
 from tests.training import made
@@ -14,6 +16,12 @@ from tests.training import made
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("models") / "sd1.safetensors", "sd1")
+
+
+@pytest.fixture(autouse=True)
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a step takes is not counted, which takes seconds."""
+    monkeypatch.setattr(needs, "footprint", lambda *_: Footprint(0, 0, 0))
 
 
 def recipe(tmp_path: Path, model: Path) -> Path:
@@ -30,11 +38,14 @@ def recipe(tmp_path: Path, model: Path) -> Path:
 def test_a_recipe_is_carried_out_and_compared(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """C8.7: the whole way on the CPU, previews included."""
     path = recipe(tmp_path, model)
-    assert main(["train", str(path), "--json"]) == 0
+    assert main(["train", str(path), "--json", "--previews.prompts", '["a thing"]']) == 0
     files = json.loads(capsys.readouterr().out)
     assert [Path(each).name for each in files] == ["run.safetensors"] * 3
     assert all(Path(each).is_file() for each in files)
+    painted = [each.parent.name for each in (tmp_path / "run").glob("*/preview-0.png")]
+    assert sorted(painted) == ["step-00000001", "step-00000002"]
     assert {"audit.html", "report.html", "recipe.json"} <= {
         each.name for each in (tmp_path / "run").iterdir()
     }

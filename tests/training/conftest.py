@@ -1,10 +1,21 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
+from gesso.families.blueprint import checkpoint_shapes
 from gesso.model import Model
-from tests.models import save_model
+from gesso.training import needs
+from gesso.training.footprint import Footprint
+from tests.models import DEFAULTS, PLANS, random_weights, save_model
 from tests.training.made import opened_model
+
+
+@pytest.fixture(autouse=True)
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a step takes is not counted, which takes seconds; test_footprint.py does."""
+    monkeypatch.setattr(needs, "footprint", lambda *_: Footprint(0, 0, 0))
 
 
 class Files(dict[str, Path]):
@@ -34,6 +45,16 @@ class Models(dict[str, Model]):
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with a UNet of two levels, for what takes long by the number of tensors."""
+    plan = PLANS["sd1"]
+    less = replace(plan, unet=replace(plan.unet, multipliers=(1, 2), depths=(1, 0)))
+    path = tmp_path_factory.mktemp("small") / "small.safetensors"
+    save_file(random_weights(checkpoint_shapes(less)), path, {"gesso.defaults": DEFAULTS})
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 from gesso.model import Model
 from gesso.training.lesson import Batch, Painting
 from gesso.training.loop import Turn
 from gesso.training.recipe import TimeRules
 from gesso.training.setup import Ready
+from gesso.training.subjects.table import BOTH_WAYS
 from gesso.training.subjects.tiny import Tiny
 from tests.training import made
 
@@ -95,9 +97,32 @@ def test_a_tiny_decoder_is_shown_latents_as_the_denoiser_has_them(
         assert not torch.equal(narrow.lesson.losses(batch, noised), losses)
 
 
+def test_an_autoencoder_loses_what_does_not_come_back_and_what_is_far_from_noise(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    model = made.opened_model(files["sd1"])
+    each = ready(model, tmp_path, subject={"kind": "autoencoder"})
+    batch = first(each)
+    assert batch.pixels is not None
+    noised = each.lesson.draws(batch, torch.Generator().manual_seed(0))
+    with each.subject.learning():
+        losses = each.lesson.losses(batch, noised)
+        losses.sum().backward()
+    learnt = dict(each.subject.module.named_parameters())
+    assert {name.split("/")[1].split(".")[0] for name in learnt} == set(BOTH_WAYS)
+    assert all(weight.grad is not None for weight in learnt.values())
+    with torch.no_grad():
+        moments = model.vae.encode(batch.pixels)
+        error = model.vae.decode(moments.sample(noised.noise)) - batch.pixels
+        unit = Normal(torch.zeros(()), torch.ones(()))
+        away = kl_divergence(Normal(moments.mean, (0.5 * moments.logvar).exp()), unit).sum(dim=(1, 2, 3))
+        wanted = (error.abs() + error.square()).mean(dim=(1, 2, 3)) + 1e-6 * away / batch.pixels[0].numel()
+    torch.testing.assert_close(losses.detach(), wanted)
+
+
 def test_narrow_numbers_compute_where_that_is_asked_for(files: dict[str, Path], tmp_path: Path) -> None:
     model = made.opened_model(files["sd1"])
-    for kind in ("full", "decoder"):
+    for kind in ("full", "decoder", "autoencoder"):
         wide = ready(model, tmp_path, subject={"kind": kind})
         narrow = ready(model, tmp_path, subject={"kind": kind}, dtype="bfloat16")
         batch = first(wide)

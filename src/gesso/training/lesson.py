@@ -19,7 +19,7 @@ from gesso.training.recipe import TimeRules
 from gesso.training.subjects.base import Asked, Subject
 from gesso.training.telling import Telling
 
-__all__ = ["Batch", "Decoding", "Lesson", "Painting"]
+__all__ = ["Batch", "Decoding", "Lesson", "Painting", "Recoding"]
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,37 @@ class Decoding:
 
     def losses(self, batch: Batch, noised: Noised) -> Float[Tensor, " b"]:
         """Of every row."""
-        assert batch.pixels is not None, "a decoder is shown pixels"
-        with nullcontext() if self.mixed is None else torch.autocast(self.model.device.type, self.mixed):
+        with self.computing():
             back = self.decode(noised.latents)
+        return self.mistake(batch, back)
+
+    def computing(self) -> AbstractContextManager[object]:
+        """In narrower numbers, where that is asked for."""
+        return nullcontext() if self.mixed is None else torch.autocast(self.model.device.type, self.mixed)
+
+    def mistake(self, batch: Batch, back: Float[Tensor, "b 3 H W"]) -> Float[Tensor, " b"]:
+        """How far pixels are from those that were shown."""
+        assert batch.pixels is not None, "pixels are shown where they are learnt"
         error = back.float() - batch.pixels
         return (error.abs() + error.square()).mean(dim=(1, 2, 3))
+
+
+@dataclass(frozen=True)
+class Recoding(Decoding):
+    """To say pictures in latents, and which pixels those stand for; latents are pulled gently to unit noise.
+
+    Source: Rombach et al. 2022, arXiv:2112.10752, section 3.1 and appendix G (KL-regularised); the distance
+    of Gaussians is Kingma & Welling 2014, arXiv:1312.6114, appendix B.
+    """
+
+    pull: float = 1e-6
+
+    def losses(self, batch: Batch, noised: Noised) -> Float[Tensor, " b"]:
+        """Of every row; the pull is per number of a picture, as the mistake is."""
+        assert batch.pixels is not None, "pixels are shown where they are learnt"
+        with self.computing():
+            moments = self.model.vae.encode(batch.pixels)
+            back = self.decode(moments.sample(noised.noise))
+        mean, logvar = moments.mean.float(), moments.logvar.float()
+        away = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(dim=(1, 2, 3))
+        return self.mistake(batch, back) + self.pull * away / batch.pixels[0].numel()

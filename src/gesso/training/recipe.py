@@ -11,7 +11,6 @@ from gesso.request.parts import Part, PortablePath, Share, Size
 from gesso.training.settings import TrainingSettings
 
 __all__ = [
-    "DECODERS",
     "BucketRules",
     "CaptionRules",
     "NoiseRules",
@@ -156,16 +155,14 @@ class ObjectiveRules(Part):
     times: TimeRules = TimeRules()
 
 
-DECODERS = frozenset({"decoder", "tiny"})
-"""Kinds that are shown pixels and learn them."""
-
-
 class SubjectRules(Part):
     """What is trained, and in which form it is kept."""
 
-    kind: Literal["full", "lora", "loha", "lokr", "words", "control", "decoder", "tiny"] = "lora"
-    """Networks themselves, a file of changes to them, a new word, a ControlNet, the way back to pixels, or a
-    tiny network in its place."""
+    kind: Literal["full", "lora", "loha", "lokr", "words", "control", "decoder", "autoencoder", "tiny"] = (
+        "lora"
+    )
+    """Networks themselves, a file of changes to them, a new word, a ControlNet, the way from latents back to
+    pixels, both ways, or a tiny network in the place of the way back."""
     text: bool = False
     """Train the text encoders as well as the UNet (full and lora kinds)."""
     unet: bool = True
@@ -173,7 +170,7 @@ class SubjectRules(Part):
     inpainting: bool = False
     """Make a model that paints of one that fills holes: more inputs, begun with zeros (full)."""
     fresh: bool = False
-    """Forget the networks' weights and begin from chance (full, decoder)."""
+    """Forget the networks' weights and begin from chance (full, decoder, autoencoder)."""
     rank: int = Field(default=8, ge=1, le=1024)
     """Of changes to linear layers."""
     alpha: float | None = Field(default=None, gt=0.0)
@@ -199,9 +196,21 @@ class SubjectRules(Part):
             raise ValueError("something must be trained, however: neither text nor unet is")
         if self.inpainting and self.kind != "full":
             raise ValueError(f"inpainting must come with full, however: it came with {self.kind}")
-        if self.fresh and self.kind not in {"full", "decoder"}:
-            raise ValueError(f"fresh must come with full or decoder, however: it came with {self.kind}")
+        if self.fresh and not self.whole:
+            raise ValueError(
+                f"fresh must come with full, decoder or autoencoder, however: it came with {self.kind}"
+            )
         return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether networks themselves are trained, not something beside them."""
+        return self.kind in {"full", "decoder", "autoencoder"}
+
+    @property
+    def of_pixels(self) -> bool:
+        """Whether pixels themselves are learnt, not noise on latents."""
+        return self.kind in {"decoder", "autoencoder", "tiny"}
 
 
 class ValidationRules(Part):
@@ -273,7 +282,8 @@ class Training(Part):
     keep: int | None = Field(default=None, ge=1)
     """So many saved files are kept, the newest and the best; unless given, all of them."""
     save_dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """What saved files hold; unless given float16, or what the checkpoint holds (full, decoder)."""
+    """What saved files hold; unless given float16, or what the checkpoint holds (full, decoder,
+    autoencoder)."""
 
     @model_validator(mode="after")
     def _has_pictures(self) -> Self:

@@ -1,6 +1,6 @@
 """The set-up of a run: a recipe becomes a model, a subject, pictures and a lesson, or is refused."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, cast
@@ -19,9 +19,9 @@ from gesso.training.data.latents import Latents
 from gesso.training.data.pictures import gathered
 from gesso.training.data.store import Store
 from gesso.training.holes import fills, widen
-from gesso.training.lesson import Decoding, Lesson, Painting
+from gesso.training.lesson import Decoding, Lesson, Painting, Recoding
 from gesso.training.objective import Objective
-from gesso.training.recipe import DECODERS, Training
+from gesso.training.recipe import Training
 from gesso.training.recomputing import recomputing
 from gesso.training.subjects.base import Saving, Subject
 from gesso.training.subjects.table import subject_of, trains_text
@@ -30,7 +30,6 @@ from gesso.training.telling import Telling
 
 __all__ = ["Ready", "Setup", "opened", "saving"]
 
-WHOLE = frozenset({"full", "decoder"})
 PREDICTIONS = frozenset({"epsilon", "v", "x0"})
 
 
@@ -71,8 +70,10 @@ class Setup:
         if not album.entries:
             raise RequestError("some pictures must be learnt, however: all of them are kept back")
         mixed = _mixed(self.recipe, self.model)
-        if isinstance(subject, Tiny):
-            lesson: Lesson = Decoding(self.model, subject.decode, _narrow(self.recipe))
+        if self.recipe.subject.kind == "autoencoder":
+            lesson: Lesson = Recoding(self.model, self.model.vae.decode, mixed)
+        elif isinstance(subject, Tiny):
+            lesson = Decoding(self.model, subject.decode, _narrow(self.recipe))
         elif self.recipe.subject.kind == "decoder":
             lesson = Decoding(self.model, self.model.vae.decode, mixed)
         else:
@@ -90,6 +91,10 @@ class Ready:
     album: Album
     lesson: Lesson
     audit: Audit
+
+    def with_recipe(self, changes: Mapping[str, object]) -> "Ready":
+        """The same, where the recipe says other things that the subject does not depend on."""
+        return replace(self, setup=replace(self.setup, recipe=self.setup.recipe.model_copy(update=changes)))
 
     @contextmanager
     def learning(self) -> Generator[None]:
@@ -109,7 +114,7 @@ def opened(recipe: Training) -> Setup:
     narrow = choose_dtype(recipe.dtype, device)
     narrow = torch.bfloat16 if narrow is torch.float16 else narrow
     # what is trained whole is loaded whole: narrower weights could not take in small steps
-    kept = getattr(torch, recipe.run.weights) if recipe.subject.kind in WHOLE else narrow
+    kept = getattr(torch, recipe.run.weights) if recipe.subject.whole else narrow
     model = load(recipe.model, device=str(device), dtype=_name(kept), kernels="plain")
     full = recipe.model_copy(
         update={
@@ -145,12 +150,12 @@ def _check_running(recipe: Training) -> None:
     """Refuse ways of running that do not suit what is trained."""
     if recipe.tensorboard:
         must_be_there()
-    if recipe.run.weights != "float32" and recipe.subject.kind not in WHOLE:
+    if recipe.run.weights != "float32" and not recipe.subject.whole:
         raise RequestError(
             f"run.weights must be float32 where little is trained, however: {recipe.run.weights} with "
             f"{recipe.subject.kind}"
         )
-    if recipe.run.shard and recipe.subject.kind not in WHOLE:
+    if recipe.run.shard and not recipe.subject.whole:
         raise RequestError(
             f"run.shard must come with networks that are trained whole, however: {recipe.subject.kind} is "
             "small, and every process keeps all of it"
@@ -179,7 +184,7 @@ def _check(recipe: Training, model: Model) -> None:
             "only a full training may change the noise levels, however: the recipe asks for zero terminal "
             f"SNR and trains {recipe.subject.kind}"
         )
-    if model.identity.variant.name not in {"base", "inpainting"} and recipe.subject.kind not in DECODERS:
+    if model.identity.variant.name not in {"base", "inpainting"} and not recipe.subject.of_pixels:
         raise Unsupported(
             f"training must know what is shown beside the latents, however: {model.identity.name} is not "
             "trained yet"

@@ -9,7 +9,7 @@ from gesso.model import Model
 from gesso.training.subjects.control import Control
 from gesso.training.subjects.low_rank import LowRank
 from gesso.training.subjects.new_word import NewWord
-from gesso.training.subjects.table import subject_of, trains_text
+from gesso.training.subjects.table import BOTH_WAYS, subject_of, trains_text
 from gesso.training.subjects.tiny import Tiny
 from tests.training.made import recipe
 
@@ -39,6 +39,7 @@ def test_every_kind_has_its_subject(
     [
         ({"kind": "full", "text": True}, {"unet", "text"}),
         ({"kind": "decoder"}, {"vae/decoder", "vae/post_quant_conv"}),
+        ({"kind": "autoencoder"}, {f"vae/{each}" for each in BOTH_WAYS}),
     ],
 )
 def test_whole_networks_are_named_by_their_places(

@@ -15,7 +15,7 @@ from gesso.training.data.wordings import drawn
 from gesso.training.holes import fills
 from gesso.training.lesson import Batch
 from gesso.training.loop import Turn
-from gesso.training.recipe import DECODERS, Training
+from gesso.training.recipe import Training
 from gesso.training.telling import Telling
 
 __all__ = ["Album"]
@@ -58,7 +58,7 @@ class Album:
         model = self.latents.model
         seen = [self.latents(entry.picture, view, entry.digest) for entry, view, _ in rows]
         pixels = None
-        if self.recipe.subject.kind in DECODERS or fills(model):
+        if self.recipe.subject.of_pixels or fills(model):
             pixels = torch.cat([view.pixels(entry.picture.opened()) for entry, view, _ in rows]).to(
                 model.device
             )

@@ -12,7 +12,10 @@ from gesso.training.subjects.new_word import NewWord
 from gesso.training.subjects.tiny import Tiny
 from gesso.training.subjects.whole import Whole
 
-__all__ = ["subject_of", "trains_text"]
+__all__ = ["BOTH_WAYS", "subject_of", "trains_text"]
+
+BOTH_WAYS = ("encoder", "quant_conv", "post_quant_conv", "decoder")
+"""What an autoencoder is made of, in the order it is called; the latter half is the way back."""
 
 
 def subject_of(recipe: Training, model: Model) -> Subject:
@@ -24,10 +27,8 @@ def subject_of(recipe: Training, model: Model) -> Subject:
     rules, generator = recipe.subject, torch.Generator().manual_seed(recipe.run.seed)
     fresh = generator if rules.fresh else None
     match rules.kind:
-        case "full":
+        case "full" | "decoder" | "autoencoder":
             return Whole(model, _parts(recipe, model), fresh)
-        case "decoder":
-            return Whole(model, ("vae.post_quant_conv", "vae.decoder"), fresh)
         case "words":
             if not model.identity.text:
                 raise RequestError("a new word must have a text encoder to hear it, however: there is none")
@@ -47,5 +48,9 @@ def trains_text(recipe: Training) -> bool:
 
 
 def _parts(recipe: Training, model: Model) -> tuple[str, ...]:
+    """Networks that are trained whole, or modules in them."""
+    if recipe.subject.of_pixels:
+        ways = BOTH_WAYS if recipe.subject.kind == "autoencoder" else BOTH_WAYS[2:]
+        return tuple(f"vae.{way}" for way in ways)
     texts = [part.name for part in model.identity.text] if recipe.subject.text else []
     return (*(["unet"] if recipe.subject.unet else []), *texts)
