@@ -14,6 +14,7 @@ from gesso.model import Model
 from gesso.training.job import Audited, Finished, Job, Started, Written
 from gesso.training.loop import Progress, stop_on_signals
 from gesso.training.recipe import Training
+from gesso.training.record import Record
 from gesso.training.setup import opened
 from tests.training import made
 
@@ -25,13 +26,13 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def asked(files: dict[str, Path], tmp_path: Path, out: str, **fields: Any) -> Training:
+def asked(model: Path, tmp_path: Path, out: str, **fields: Any) -> Training:
     sets: list[dict[str, Any]] = [{"folder": tmp_path / "p", "flip": True}]
     if fields.pop("prior", False):
         sets.append({"folder": tmp_path / "q", "role": "prior"})
-    run = {"steps": 7, "save_every": 3, "report_every": 2, **fields.pop("run", {})}
+    run = {"steps": 20, "save_every": 5, "report_every": 1, **fields.pop("run", {})}
     return made.recipe(
-        files["sd1"],
+        model,
         tmp_path,
         tmp_path / out,
         name="x",
@@ -66,28 +67,31 @@ def carried_out(recipe: Training, model: Model, at: int = 99, how: int = signal.
 @pytest.mark.filterwarnings("ignore:This process")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_that_was_killed_and_stopped_ends_like_an_unbroken_one(
-    files: dict[str, Path], models: dict[str, Model], tmp_path: Path, kind: str
+    small: Path, tmp_path: Path, kind: str
 ) -> None:
-    """C8.1: for full, LoRA, DreamBooth with priors, textual inversion."""
+    """C8.1: 20 steps at once, or 7 and killed, 6 more and stopped, and the rest: the same bytes."""
+    model = made.opened_model(small)
     made.album(tmp_path / "p", 3, "a, thing, here")
     for i in range(2 if kind == "dreambooth" else 0):
         made.picture(tmp_path / "q" / f"{i}.png", seed=50 + i)
         (tmp_path / "q" / f"{i}.txt").write_text("of the class")
-    assert carried_out(asked(files, tmp_path, "straight", **KINDS[kind]), models["sd1"]) == 0
-    broken = asked(files, tmp_path, "broken", **KINDS[kind])
-    assert carried_out(broken, models["sd1"], 4, signal.SIGKILL) == -signal.SIGKILL
-    assert [each.name for each in (tmp_path / "broken" / "states").iterdir()] == ["00000003.pt"]
-    assert carried_out(broken, models["sd1"], 5, signal.SIGINT) == 0
-    assert [each.name for each in (tmp_path / "broken" / "states").iterdir()] == ["00000006.pt"]
-    assert carried_out(broken, models["sd1"]) == 0
-    for name in ("x.safetensors", "losses.jsonl", "step-00000003/x.safetensors"):
+    assert carried_out(asked(small, tmp_path, "straight", **KINDS[kind]), model) == 0
+    broken = asked(small, tmp_path, "broken", **KINDS[kind])
+    assert carried_out(broken, model, 7, signal.SIGKILL) == -signal.SIGKILL
+    assert [each.name for each in (tmp_path / "broken" / "states").iterdir()] == ["00000005.pt"]
+    assert carried_out(broken, model, 13, signal.SIGINT) == 0
+    assert [each.name for each in (tmp_path / "broken" / "states").iterdir()] == ["00000013.pt"]
+    assert carried_out(broken, model) == 0
+    for name in ("x.safetensors", "losses.jsonl", "step-00000005/x.safetensors"):
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
-    state, other = (torch.load(tmp_path / out / "states/00000007.pt") for out in ("broken", "straight"))
+    state, other = (torch.load(tmp_path / out / "states/00000020.pt") for out in ("broken", "straight"))
     for name, weight in state["network"].items():
         assert torch.equal(weight, other["network"][name]), name
     if kind == "lora":
-        measured = [(tmp_path / out / "validation.jsonl").read_bytes() for out in ("straight", "broken")]
-        assert measured[0] == measured[1]
+        straight, again = (
+            Record(tmp_path / out / "validation.jsonl").rows() for out in ("straight", "broken")
+        )
+        assert straight == [row for row in again if row["step"] != 13]
 
 
 def test_events_tell_the_run_from_beginning_to_end(files: dict[str, Path], tmp_path: Path) -> None:

@@ -3,38 +3,24 @@
 import multiprocessing
 import os
 import shutil
-from dataclasses import replace
 from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from gesso.errors import BrokenFile, GessoError, RequestError
-from gesso.families.blueprint import checkpoint_shapes
 from gesso.training.job import Job
 from gesso.training.ranks import together
 from gesso.training.recipe import Training
 from gesso.training.record import Record
 from gesso.training.setup import opened
-from tests.models import DEFAULTS, PLANS, random_weights
 from tests.training import made
 from tests.training.test_ranks import free_port
 
 FORK = multiprocessing.get_context("fork")
 STEPS = 20
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A UNet of two levels: torch takes long to put many tensors into parts."""
-    plan = PLANS["sd1"]
-    small = replace(plan, unet=replace(plan.unet, multipliers=(1, 2), depths=(1, 0)))
-    path = tmp_path_factory.mktemp("small") / "small.safetensors"
-    save_file(random_weights(checkpoint_shapes(small)), path, {"gesso.defaults": DEFAULTS})
-    return path
 
 
 def recipe(model: Path, folder: Path, out: str, **run: Any) -> Training:
@@ -91,11 +77,11 @@ def losses(out: Path) -> list[float]:
 
 
 @pytest.mark.filterwarnings("ignore:This process")
-def test_shares_learn_what_one_process_learns_and_another_number_goes_on(model: Path, tmp_path: Path) -> None:
+def test_shares_learn_what_one_process_learns_and_another_number_goes_on(small: Path, tmp_path: Path) -> None:
     made.album(tmp_path / "p", 4)
-    one = recipe(model, tmp_path, "one", shard=False)
+    one = recipe(small, tmp_path, "one", shard=False)
     made.carried_out(one)
-    two = recipe(model, tmp_path, "two", keep=2)
+    two = recipe(small, tmp_path, "two", keep=2)
     assert carried_out(two, 2) == []
     assert len(losses(two.out)) == STEPS
     assert losses(two.out) == pytest.approx(losses(one.out), rel=1e-5)
@@ -114,23 +100,31 @@ def test_shares_learn_what_one_process_learns_and_another_number_goes_on(model: 
 
 
 @pytest.mark.filterwarnings("ignore:This process")
-def test_a_lost_process_ends_the_run_with_a_word(model: Path, tmp_path: Path) -> None:
-    made.album(tmp_path / "p", 6)
-    asked = recipe(model, tmp_path, "lost", steps=500, save_every=1)
+def test_a_killed_process_ends_the_run_with_a_word_and_two_go_on(small: Path, tmp_path: Path) -> None:
+    made.album(tmp_path / "p", 4)
+    # what a step does must not depend on how many there will be
+    fields: dict[str, Any] = {"save_every": 1, "fall": 0.0}
+    asked = recipe(small, tmp_path, "lost", steps=500, **fields)
     (word,) = carried_out(asked, 2, lose_at=1)
-    assert "one is gone" in word
-    assert any((asked.out / "states").glob("*.parts"))
+    assert "all 2 processes must go on, however: one is gone" in word
+    (parts,) = (asked.out / "states").glob("*.parts")
+    steps = int(parts.stem) + 2
+    assert carried_out(recipe(small, tmp_path, "lost", steps=steps, **fields), 2) == []
+    straight = recipe(small, tmp_path, "straight", shard=False, steps=steps, **{**fields, "save_every": 500})
+    made.carried_out(straight)
+    assert len(losses(asked.out)) == steps
+    assert losses(asked.out) == pytest.approx(losses(straight.out), rel=1e-5)
 
 
-def test_what_cannot_go_together_is_refused(model: Path, tmp_path: Path) -> None:
+def test_what_cannot_go_together_is_refused(small: Path, tmp_path: Path) -> None:
     made.album(tmp_path / "p", 2)
-    asked = made.recipe(model, tmp_path / "p", tmp_path / "lora", run={"shard": True})
+    asked = made.recipe(small, tmp_path / "p", tmp_path / "lora", run={"shard": True})
     with pytest.raises(RequestError, match="trained whole"):
         opened(asked)
-    both = recipe(model, tmp_path, "both").model_copy(update={"recompute": "nothing", "compiled": True})
+    both = recipe(small, tmp_path, "both").model_copy(update={"recompute": "nothing", "compiled": True})
     with pytest.raises(RequestError, match="without compiled"):
         opened(both)
-    whole = recipe(model, tmp_path, "run", steps=1, shard=False)
+    whole = recipe(small, tmp_path, "run", steps=1, shard=False)
     made.carried_out(whole)
     with pytest.raises(BrokenFile, match="same run"):
-        made.carried_out(recipe(model, tmp_path, "run", steps=2))
+        made.carried_out(recipe(small, tmp_path, "run", steps=2))

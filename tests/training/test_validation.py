@@ -40,10 +40,14 @@ def test_the_same_weights_give_the_same_numbers_whatever_is_learnt(
     made.album(tmp_path / "v", 2)
     made.album(tmp_path / "p", 3, "one")
     made.album(tmp_path / "q", 2, "other")
+    for i in range(3):
+        made.picture(tmp_path / "o" / f"{2 - i}.png", seed=i)
+        (tmp_path / "o" / f"{2 - i}.txt").write_text(f"one {i}")
     one, other = ready(models["sd1"], tmp_path, "p", 1), ready(models["sd1"], tmp_path, "q", 2)
+    shuffled = ready(models["sd1"], tmp_path, "o", 3)
     first = measured(one)
     assert (first.step, len(first.bands)) == (3, 2)
-    assert first == measured(one) == measured(other)
+    assert first == measured(one) == measured(other) == measured(shuffled)
     assert first.loss == sum(first.bands) / 2
     learnt = {name: weight + 0.2 for name, weight in one.subject.module.named_parameters()}
     with standing_in(one.subject.module, learnt):

@@ -4,9 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from PIL import Image
 
 from gesso.errors import RequestError
 from gesso.model import Model
+from gesso.networks.autoencoder import Moments
+from gesso.training.data import latents
 from gesso.training.data.album import Album
 from gesso.training.data.audit import Audit
 from gesso.training.loop import Turn
@@ -42,8 +46,6 @@ def test_its_table_is_what_the_loss_sees(models: dict[str, Model], tmp_path: Pat
     recipe = made.recipe(models["sd1"].path, folder, tmp_path / "run", **fields)
     setup = made.set_up(models["sd1"], recipe)
     album = Album(found.of("train"), recipe, setup.latents, setup.telling)
-    import torch
-
     seen = [album.batch(Turn(i, torch.Generator().manual_seed(i))) for i in range(len(album.order))]
     assert {(file, text) for each in seen for file, text in zip(each.files, each.captions, strict=True)} == {
         (file, text) for file, texts in table.items() for text in texts
@@ -52,6 +54,7 @@ def test_its_table_is_what_the_loss_sees(models: dict[str, Model], tmp_path: Pat
 
 
 def test_pictures_without_captions_among_others_are_refused(models: dict[str, Model], tmp_path: Path) -> None:
+    """C8.2: a caption that is missing is no silence."""
     made.album(tmp_path / "p", 3)
     (tmp_path / "p" / "1.txt").unlink()
     with pytest.raises(RequestError, match=r"1\.png has none"):
@@ -66,7 +69,24 @@ def test_every_broken_picture_is_named(models: dict[str, Model], tmp_path: Path)
         audit(models["sd1"], tmp_path)
 
 
+def test_one_picture_of_fifty_without_finite_latents_is_named(
+    models: dict[str, Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C8.3: nothing is learnt of it, nor put in its place."""
+    made.album(tmp_path / "p", 50)
+    Image.new("RGB", (32, 32), "white").save(tmp_path / "p" / "31.png")
+
+    def encode(model: Model, pixels: torch.Tensor) -> Moments:
+        bad = float("nan") if bool((pixels == 1).all()) else 0.0
+        return Moments(*(torch.full((1, 4, 4, 4), bad) for _ in range(2)))
+
+    monkeypatch.setattr(latents, "encode", encode)
+    with pytest.raises(RequestError, match=r"^latents must be finite, however: those of \S*31\.png are not$"):
+        audit(models["sd1"], tmp_path)
+
+
 def test_sizes_cuts_and_likenesses_are_told(models: dict[str, Model], tmp_path: Path) -> None:
+    """C8.6: how much of a picture is cut off is told."""
     folder = tmp_path / "p"
     made.picture(folder / "a.png", (32, 32))
     made.picture(folder / "b.png", (50, 32), seed=1)

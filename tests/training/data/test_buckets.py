@@ -33,6 +33,7 @@ def test_a_picture_is_cut_to_its_bucket_and_never_enlarged(width: int, height: i
 
 @given(st.sampled_from(buckets(RULES, SIZE)))
 def test_a_picture_of_a_bucket_s_size_stays_as_it_is(size: tuple[int, int]) -> None:
+    """C8.6: neither scaled nor cut."""
     found = fit(size, RULES, SIZE)
     assert found.scaled == found.bucket == size
     assert found.cropped == 0
@@ -40,6 +41,7 @@ def test_a_picture_of_a_bucket_s_size_stays_as_it_is(size: tuple[int, int]) -> N
 
 @given(SIDES, SIDES)
 def test_small_pictures_are_enlarged_only_where_that_is_allowed(width: int, height: int) -> None:
+    """C8.6: never unless allowed."""
     found = fit((width, height), BucketRules(enlarge=True), SIZE)
     assert found.bucket in buckets(RULES, SIZE)
     assert found.enlarged == (found.scaled[0] > width)

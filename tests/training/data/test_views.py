@@ -20,6 +20,7 @@ WIDE = Fit((96, 64), (96, 64), (64, 64))
 
 
 def test_a_picture_that_needs_nothing_keeps_every_bit() -> None:
+    """C8.6: of a bucket's size, bit for bit."""
     whole = View(Fit((64, 32), (64, 32), (64, 32)), (0, 0))
     assert whole.cut(image(64, 32)).tobytes() == image(64, 32).tobytes()
 
