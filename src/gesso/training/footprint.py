@@ -145,6 +145,6 @@ def _counted(ready: Ready, loss: Callable[[], Tensor]) -> Footprint:
             found = loss()
             kept = ledger.held()
             learnt = [each for each in ready.subject.module.parameters() if each.requires_grad]
-            gradients: tuple[Tensor | None, ...] = torch.autograd.grad(found, learnt, allow_unused=True)
+            gradients: Any = torch.autograd.grad(found, learnt, allow_unused=True)
         given = [each for each in gradients if each is not None]
         return Footprint(kept, ledger.most(given), ledger.most())

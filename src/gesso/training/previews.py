@@ -1,7 +1,6 @@
 """Previews: what `generate` paints with a saved file, painted by the same code, so the same bytes."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from gesso.generation.events import Painted
@@ -41,11 +40,11 @@ def previewed(recipe: Training, base: Model, use: Use, folder: Path) -> Iterator
     requests = asked(recipe, use)
     if not requests:
         return
-    # by the kernels that whoever uses the file will have
-    model = replace(base, kernels="auto")
+    model = base
     if use.model is not None or use.vae is not None:
         model = load(use.model or base.path, device=str(base.device), dtype=recipe.dtype, vae=use.vae)
     for number, request in enumerate(requests):
+        # by the kernels that whoever uses the file will have
         yield _painted(model, request, folder / f"preview-{number}.png")
         for network in model.networks.values():
             unpack(network)
