@@ -46,8 +46,16 @@ LEVERS: Mapping[str, Lever] = {
     "token merging 0.25": Lever({"shortcuts": {"token_merging": 0.25}}),
     "token merging 0.5": Lever({"shortcuts": {"token_merging": 0.5}}),
     "tiny decoder": Lever(tiny=True),
-    "10 steps, guidance until 3/4": Lever({"steps": 10, "guidance": {"interval": (0.0, 0.75)}}),
-    "10 steps, guidance until 1/2, caching every 2": Lever(
-        {"steps": 10, "guidance": {"interval": (0.0, 0.5)}, "shortcuts": {"caching": {"every": 2}}}
+    "6 steps": Lever({"steps": 6}),
+    "5 steps": Lever({"steps": 5}),
+    "4 steps": Lever({"steps": 4}),
+    "6 steps, caching every 2": Lever({"steps": 6, "shortcuts": {"caching": {"every": 2}}}),
+    "6 steps, guidance until 1/2": Lever({"steps": 6, "guidance": {"interval": (0.0, 0.5)}}),
+    "10 steps, caching every 2": Lever({"steps": 10, "shortcuts": {"caching": {"every": 2}}}),
+    "8 steps, caching every 2": Lever({"steps": 8, "shortcuts": {"caching": {"every": 2}}}),
+    "8 steps, caching every 3": Lever({"steps": 8, "shortcuts": {"caching": {"every": 3}}}),
+    "8 steps, caching every 2, guidance until 3/4": Lever(
+        {"steps": 8, "guidance": {"interval": (0.0, 0.75)}, "shortcuts": {"caching": {"every": 2}}}
     ),
+    "10 steps, guidance until 3/4": Lever({"steps": 10, "guidance": {"interval": (0.0, 0.75)}}),
 }

@@ -2,70 +2,94 @@
 
     python -m studies.levers.measure --count 100
 
-Every picture is painted by the engine from the same prompt and seed: once in many steps, and once by each
-lever. What is compared with the picture of many steps is the lever's, in decibels and as the judge's layers
-see it; the judge also says whether what was asked for is there. The judge is `studies.emoji.judge`'s.
+Prompts are painted by the engine's own plan, samplers, guidance and shortcuts, many pictures in one batch:
+once in many steps, and once by each lever. What is compared with the picture of many steps is the lever's,
+in decibels and as the judge's layers see it; the judge also says whether what was asked for is there. The
+judge is `studies.emoji.judge`'s. A cache with a threshold decides for a batch as a whole.
 """
 
 import argparse
 import json
-import time
+import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
-from gesso.generation.generate import paint
+from gesso.conditioning.conditioning import Conditioning
+from gesso.generation.cost import inner_work, work
+from gesso.generation.plan import Plan
+from gesso.generation.planning import make_plan
+from gesso.generation.shortening import shortened
+from gesso.guidance.estimates import Asked, guided
 from gesso.model import Model, load
+from gesso.networks.clip_text import ClipText
 from gesso.request import Request
 from gesso.runtime.machine import machine
+from gesso.sampling.noise import SeededNoise
+from gesso.sampling.samplers import sampler
+from gesso.tuned import tuned
+from studies.emoji.data import tokens
 from studies.emoji.judge import Judge, judge
 from studies.emoji.judge import load as load_judge
 from studies.emoji.score import Prompt, grid, prompts
 from studies.levers.distances import perceived, psnr
 from studies.levers.levers import LEVERS, Lever
 
-MANY = 64
+MANY = 48
 """Steps of the picture that all others are compared with."""
 SHOWN = 8
 """Prompts in the picture of pictures."""
 
 
+BATCH = 25
+
+
 @dataclass(frozen=True)
 class Painted:
-    """Pictures of one lever, within -1…1, and what all of them took.
+    """Pictures of one lever, within -1…1, and what each of them took.
 
     Args:
         tflop: operations of one picture, 10^12.
-        seconds: of one picture, the median.
     """
 
     pictures: Float[Tensor, "b 3 h w"]
     tflop: float
-    seconds: float
 
 
 def painted(model: Model, asked: Sequence[Prompt], lever: Lever, seed: int) -> Painted:
     """Every prompt by a lever."""
-    pictures, tflop, seconds = list[Image.Image](), list[float](), list[float]()
-    for i, prompt in enumerate(asked):
-        began = time.perf_counter()
-        result = paint(
-            model, Request.model_validate({"prompt": prompt.text, "seed": seed + i, **lever.fields})
-        )
-        seconds.append(time.perf_counter() - began)
-        assert result.cost is not None
-        pictures.append(result.images[0])
-        tflop.append(result.cost.tflop)
-    stacked = torch.from_numpy(np.stack([np.asarray(each, dtype=np.float32) for each in pictures]))
-    values = stacked.permute(0, 3, 1, 2) / 127.5 - 1
-    return Painted(values, float(np.mean(tflop)), float(np.median(seconds)))
+    plan = make_plan(model, Request.model_validate({"prompt": "", "seed": seed, **lever.fields}))
+    pictures, tflop = list[Tensor](), list[float]()
+    with tuned([model.denoiser.network, model.decoder]), torch.inference_mode():
+        for i in range(0, len(asked), BATCH):
+            texts = [prompt.text for prompt in asked[i : i + BATCH]]
+            found, rested = batch(model, plan, texts, seed + i)
+            pictures.append(found)
+            tflop.append(work(model, plan) - rested * inner_work(model, plan) / len(texts))
+    return Painted(torch.cat(pictures), statistics.mean(tflop))
+
+
+def batch(model: Model, plan: Plan, texts: list[str], seed: int) -> tuple[Tensor, int]:
+    """Pictures of some prompts, as saved, and rows for which inner blocks rested beyond what is planned."""
+    (each,), count = plan.passes, len(texts)
+    encoder = cast(ClipText, model.networks[model.identity.text[0].name])
+    context = encoder.final_norm(encoder(tokens(["", *texts])).hidden[-1])
+    silent = Conditioning(context[:1].expand(count, -1, -1), roles=("negative",) * count)
+    short = shortened(model.denoiser.network, each)
+    denoiser = replace(model.denoiser, controls=short.controls)
+    denoise = guided(denoiser, Asked(Conditioning(context[1:]), silent), each.scale)
+    shape = (model.identity.latent_channels, *plan.latent)
+    noise = SeededNoise(tuple(range(seed, seed + count)), shape, each.sigmas)
+    x = noise.draw() * each.sigmas[0]
+    *_, last = sampler(each.sampler, each.options)(denoise, x, each.sigmas, noise)
+    pixels = model.decoder.decode(model.unscaled(last.x).to(model.dtype)).float().clamp(-1, 1)
+    rested = 0 if short.cache is None else count * each.inner_evaluations - short.cache.computed
+    return ((pixels + 1) * 127.5).round() / 127.5 - 1, rested
 
 
 def told(found: Painted, full: Painted, network: Judge, asked: Sequence[Prompt]) -> dict[str, float]:
@@ -78,7 +102,6 @@ def told(found: Painted, full: Painted, network: Judge, asked: Sequence[Prompt])
         "count": round(float(right.count.mean()), 3),
         "background": round(float(right.background.mean()), 3),
         "tflop": round(found.tflop, 5),
-        "seconds": round(found.seconds, 4),
     }
 
 
@@ -86,15 +109,18 @@ def table(levers: dict[str, dict[str, float]]) -> str:
     """As Markdown."""
     own = levers["the model's own choice"]
     lines = [
-        "| | operations | seconds | PSNR | perceived | right object | count | background |",
-        "|---" * 8 + "|",
+        "| | operations | PSNR | perceived | right object | count | background |",
+        "|---" * 7 + "|",
     ]
     for name, said in levers.items():
-        lines.append(
-            f"| {name} | {said['tflop'] / own['tflop']:.0%} | {said['seconds'] / own['seconds']:.0%} "
-            f"| {said['psnr']:.1f} dB | {said['perceived']:.3f} | {said['thing']:.0%} | {said['count']:.0%} "
-            f"| {said['background']:.0%} |"
+        share, right = said["tflop"] / own["tflop"], (said[each] for each in ("thing", "count", "background"))
+        cells = (
+            f"{share:.0%}",
+            f"{said['psnr']:.1f} dB",
+            f"{said['perceived']:.3f}",
+            *map("{:.0%}".format, right),
         )
+        lines.append(f"| {' | '.join((name, *cells))} |")
     return "\n".join(lines)
 
 

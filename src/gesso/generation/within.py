@@ -40,11 +40,12 @@ LADDER = (
     Rung(20),
     Rung(16, aligned=True),
     Rung(12, aligned=True),
-    Rung(12, aligned=True, interval=(0.0, 0.75)),
-    Rung(10, aligned=True, interval=(0.0, 0.7)),
-    Rung(10, aligned=True, interval=(0.0, 0.6), every=2),
-    Rung(8, aligned=True, interval=(0.0, 0.6), every=2),
-    Rung(8, aligned=True, interval=(0.0, 0.5), every=3),
+    Rung(10, aligned=True),
+    Rung(8, aligned=True),
+    Rung(6, aligned=True),
+    Rung(6, aligned=True, interval=(0.0, 0.5)),
+    Rung(6, aligned=True, every=2),
+    Rung(6, aligned=True, interval=(0.0, 0.5), every=3),
 )
 
 
@@ -82,7 +83,7 @@ def fitted(
         least = min(least, taken)
     raise RequestError(
         f"a request must be able to end within {request.within:g} s, however: the shortest plan takes about "
-        f"{least:.1f} s here",
+        f"{least:.3g} s here",
         hint="a smaller size, fewer pictures, a checkpoint or LoRA of few steps, or a tiny decoder (--vae)",
     )
 
@@ -134,4 +135,4 @@ def _traded(plain: Request, found: Request, taken: float) -> tuple[str, ...]:
     caching = found.shortcuts.caching
     if caching is not None and caching != plain.shortcuts.caching:
         said.append(f"inner blocks at every {caching.every} steps")
-    return (f"to end in about {taken:.1f} s: {', '.join(said)}",)
+    return (f"to end in about {taken:.3g} s: {', '.join(said)}",)
