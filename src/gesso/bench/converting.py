@@ -64,7 +64,7 @@ def _examples(part: str, settings: Any) -> tuple[Tensor, ...]:
 
 
 def convert(case: Case, part: str, out: Path) -> None:
-    """Write one part, its weights in 16 bits, for the case's size of picture.
+    """Write one part for the case's size of picture.
 
     Args:
         part: "unet" or "vae".
@@ -84,7 +84,8 @@ def convert(case: Case, part: str, out: Path) -> None:
     with torch.no_grad():
         found = runtime.convert_model(Positional(network, CALLS[part]), example_input=given, input=shapes)
     out.parent.mkdir(exist_ok=True)
-    runtime.save_model(found, str(out), compress_to_fp16=True)
+    # halved constants would blur the frequencies that times are told by
+    runtime.save_model(found, str(out), compress_to_fp16=False)
 
 
 def main(arguments: Sequence[str]) -> None:
