@@ -23,16 +23,18 @@ from benchmarks.random_checkpoint import PLANS, write
 from gesso.runtime.machine import machine, peak
 
 
-def measured(file: Path, ceiling: float, size: int, steps: int) -> dict[str, Any]:
+def measured(file: Path, ceiling: float, asked: argparse.Namespace) -> dict[str, Any]:
     """One picture in this process.
 
     Args:
         ceiling: 10^9 bytes; 0 for none.
+        asked: size, steps and rounding of weights.
     """
     import gesso
 
     began = time.perf_counter()
-    model = gesso.load(file, device="cpu", memory=int(ceiling * 1e9) or None)
+    size, steps = asked.size, asked.steps
+    model = gesso.load(file, device="cpu", memory=int(ceiling * 1e9) or None, quantize=asked.quantize)
     request = gesso.Request(
         prompt="a cat", size=(size, size), steps=steps, sampler="euler", schedule="normal", cfg=7.0, seed=0
     )
@@ -73,12 +75,13 @@ def main() -> None:
     parser.add_argument("--ceilings", type=float, nargs="+", default=[4.5, 3.0], help="10^9 bytes")
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--quantize", choices=("none", "int8", "int4"), default="none")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/small.json"))
     parser.add_argument("--one", type=float, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     file = asked.folder / f"{asked.family}.safetensors"
     if asked.one is not None:
-        print(json.dumps(measured(file, asked.one, asked.size, asked.steps)))
+        print(json.dumps(measured(file, asked.one, asked)))
         return
     asked.folder.mkdir(parents=True, exist_ok=True)
     if not file.exists():
@@ -89,6 +92,7 @@ def main() -> None:
         "family": asked.family,
         "size": asked.size,
         "steps": asked.steps,
+        "quantize": asked.quantize,
         "runs": runs,
     }
     asked.out.write_text(json.dumps(record, indent=2) + "\n")
@@ -100,6 +104,7 @@ def main() -> None:
 def _fresh(asked: argparse.Namespace, ceiling: float) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.small", "--one", str(ceiling), "--folder", str(asked.folder)]
     command += ["--family", asked.family, "--size", str(asked.size), "--steps", str(asked.steps)]
+    command += ["--quantize", asked.quantize]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(done.stdout.strip().splitlines()[-1])
     print(found, flush=True)

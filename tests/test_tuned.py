@@ -18,7 +18,9 @@ from gesso.networks.attention import Attention, GatedProjection
 from gesso.networks.seamless import seamless
 from gesso.networks.structure import ActivatedNorm, Joined
 from gesso.runtime.native.kernels import Kernels, kernels
+from gesso.runtime.native.whole import rounder
 from gesso.runtime.packing import Packed
+from gesso.runtime.quantized import Quantized
 from gesso.tuned import in_force, tuned
 
 ASKED = Request(prompt="a red cat on a chair", seed=1, steps=4, sampler="euler")
@@ -211,6 +213,16 @@ def test_the_picture_is_as_near_to_the_true_one_as_without(narrow: Model) -> Non
     assert apart(pictures["auto"], pictures["true"]) <= 1.5 * rounding
     assert apart(pictures["auto"], pictures["plain"]) <= 1.5 * rounding
     assert rounding < 1.0
+
+
+def test_weights_of_8_bits_are_multiplied_as_whole_numbers(narrow: Model) -> None:
+    if rounder() is None:
+        pytest.skip("this machine does not multiply whole numbers by kernels of its own")
+    model = load(device="cpu", dtype="bfloat16", quantize="int8")
+    assert 0 < apart(painted(model), painted(narrow)) < 2.0
+    rounded = [each for each in model.networks["unet"].parameters() if isinstance(each, Quantized)]
+    assert len(rounded) > 50
+    assert all(each.products is not None for each in rounded)
 
 
 def test_in_float32_the_picture_is_the_same_to_the_bit() -> None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -22,6 +23,7 @@ from gesso.networks.clip_text import ClipText
 from gesso.sampling.noise import SeededNoise
 from gesso.sampling.samplers import sampler
 from gesso.sampling.schedules import schedule
+from gesso.tuned import KERNELS, tuned
 from studies.emoji import richer
 from studies.emoji.backgrounds import BACKGROUNDS, WHITE
 from studies.emoji.data import tokens
@@ -153,6 +155,7 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=Path("runs/emoji"))
     options.add_argument("--model", type=Path, default=Path("runs/emoji/emoji.safetensors"))
     options.add_argument("--quantize", choices=models.ROUNDINGS, default="none")
+    options.add_argument("--kernels", choices=KERNELS, default="plain")
     options.add_argument("--kind", choices=KINDS, default="mixed")
     options.add_argument("--count", type=int, default=300)
     options.add_argument("--seed", type=int, default=1)
@@ -167,10 +170,11 @@ def main() -> None:
         model.identity.facts.defaults, **{key: kinds.get(key, str)(value) for key, value in changes.items()}
     )
     wanted = KINDS[asked.kind](asked.count, asked.seed)
-    pictures = painted(model, wanted, defaults, 1000 * asked.seed)
+    with tuned(model.networks.values()) if asked.kernels == "auto" else nullcontext():
+        pictures = painted(model, wanted, defaults, 1000 * asked.seed)
     found = summary(judge(load(asked.folder), pictures, [p.scene for p in wanted]), wanted)
-    told = {"model": asked.model.name, "quantize": asked.quantize, "kind": asked.kind}
-    report = json.dumps({**told, **asdict(defaults), **found})
+    told = {"model": asked.model.name, "quantize": asked.quantize, "kernels": asked.kernels}
+    report = json.dumps({**told, "kind": asked.kind, **asdict(defaults), **found})
     print(report)
     if asked.out:
         asked.out.write_text(report + "\n")
