@@ -14,10 +14,12 @@ class Lever:
     Args:
         fields: of a request, over the model's own choices.
         tiny: decoded by the tiny decoder.
+        quantize: what weights are rounded to.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tiny: bool = False
+    quantize: str = "none"
 
 
 def _caching(**rule: float) -> Lever:
@@ -46,6 +48,8 @@ LEVERS: Mapping[str, Lever] = {
     "token merging 0.25": Lever({"shortcuts": {"token_merging": 0.25}}),
     "token merging 0.5": Lever({"shortcuts": {"token_merging": 0.5}}),
     "tiny decoder": Lever(tiny=True),
+    "int8 weights": Lever(quantize="int8"),
+    "int4 weights": Lever(quantize="int4"),
     "6 steps": Lever({"steps": 6}),
     "5 steps": Lever({"steps": 5}),
     "4 steps": Lever({"steps": 4}),

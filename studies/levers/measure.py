@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gesso.checkpoint.hashes import sha256
 from gesso.conditioning.conditioning import Conditioning
 from gesso.generation.cost import inner_work, work
 from gesso.generation.plan import Plan
@@ -42,6 +43,7 @@ from studies.levers.levers import LEVERS, Lever
 
 MANY = 48
 """Steps of the picture that all others are compared with."""
+OWN = "the model's own choice"
 SHOWN = 8
 """Prompts in the picture of pictures."""
 
@@ -107,7 +109,7 @@ def told(found: Painted, full: Painted, network: Judge, asked: Sequence[Prompt])
 
 def table(levers: dict[str, dict[str, float]]) -> str:
     """As Markdown."""
-    own = levers["the model's own choice"]
+    own = levers[OWN]
     lines = [
         "| | operations | PSNR | perceived | right object | count | background |",
         "|---" * 7 + "|",
@@ -130,6 +132,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--judge", type=Path, default=Path("runs/emoji"))
+    options.add_argument("--model", type=Path, help="the checkpoint; unless given, the built-in one")
     options.add_argument("--tiny", type=Path, help="a tiny decoder's file, by studies/levers/tiny.toml")
     options.add_argument("--count", type=int, default=100)
     options.add_argument("--seed", type=int, default=1)
@@ -138,15 +141,16 @@ def main() -> None:
     options.add_argument("--grid", type=Path, default=Path("studies/levers/grid.png"))
     asked = options.parse_args()
     wanted, network = prompts(asked.count, asked.seed), load_judge(asked.judge)
-    model = load()
-    tiny = None if asked.tiny is None else load(vae=asked.tiny)
+    model = load(asked.model)
     full = painted(model, wanted, Lever({"steps": MANY}), 1000 * asked.seed)
     rows = [full.pictures[:SHOWN]]
     found: dict[str, dict[str, float]] = {f"{MANY} steps": told(full, full, network, wanted)}
     for name, lever in LEVERS.items():
-        with_it = tiny if lever.tiny else model
-        if with_it is None or (asked.levers and name not in {*asked.levers, "the model's own choice"}):
+        if (lever.tiny and asked.tiny is None) or name not in {*(asked.levers or LEVERS), OWN}:
             continue
+        plain = not lever.tiny and lever.quantize == "none"
+        vae = asked.tiny if lever.tiny else None
+        with_it = model if plain else load(asked.model, vae=vae, quantize=lever.quantize)
         each = painted(with_it, wanted, lever, 1000 * asked.seed)
         rows.append(each.pictures[:SHOWN])
         found[name] = told(each, full, network, wanted)
@@ -155,6 +159,7 @@ def main() -> None:
         "prompts": asked.count,
         "machine": machine(),
         "model": model.path.name,
+        "sha256": sha256(model.path),
         "levers": found,
     }
     asked.out.write_text(json.dumps(kept, indent=2) + "\n")

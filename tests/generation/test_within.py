@@ -92,7 +92,7 @@ def test_what_the_request_says_itself_stays(model: Model) -> None:
     assert found.request.shortcuts.caching is None
     listed = asked(sigmas=tuple(range(30, 0, -1)), cfg=1.0)
     whole = takes(model, make_plan(model, listed))
-    found = make_plan(model, listed.model_copy(update={"within": whole * 0.6}))
+    found = make_plan(model, listed.model_copy(update={"within": whole * 0.8}))
     assert found.request.sigmas == listed.sigmas
     assert found.request.shortcuts.caching is not None
 

@@ -43,9 +43,11 @@ LADDER = (
     Rung(10, aligned=True),
     Rung(8, aligned=True),
     Rung(6, aligned=True),
-    Rung(6, aligned=True, interval=(0.0, 0.5)),
+    Rung(5, aligned=True),
+    Rung(4, aligned=True),
     Rung(6, aligned=True, every=2),
-    Rung(6, aligned=True, interval=(0.0, 0.5), every=3),
+    Rung(4, aligned=True, interval=(0.0, 0.5)),
+    Rung(4, aligned=True, interval=(0.0, 0.5), every=2),
 )
 
 
