@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from gesso.errors import OutOfMemory
-from gesso.model import Model
+from gesso.model import Model, load
+from gesso.runtime.kept import Kept
 from gesso.training import needs
 from gesso.training.footprint import Ledger, footprint, largest
 from gesso.training.needs import check
@@ -36,7 +37,8 @@ def really(each: Ready) -> tuple[int, int]:
     batch = largest(each)
     noised = each.lesson.draws(batch, torch.Generator().manual_seed(0))
     networks = (*each.setup.model.networks.values(), each.subject.module)
-    weights = [weight for network in networks for weight in network.parameters()]
+    every = (weight for network in networks for weight in network.parameters())
+    weights = [weight for weight in every if not isinstance(weight, Kept)]
     known = {weight.untyped_storage().data_ptr() for weight in weights}
     saved: dict[int, int] = {}
 
@@ -59,12 +61,14 @@ def really(each: Ready) -> tuple[int, int]:
         {"subject": {"kind": "full"}},
         {"subject": {"kind": "lora", "text": True, "conv_rank": 2}},
         {"subject": {"kind": "words", "word": "thing"}},
+        {"subject": {"kind": "lora"}, "quantize": "int8"},
         {"subject": {"kind": "decoder"}},
     ],
-    ids=lambda fields: fields["subject"]["kind"],
+    ids=lambda fields: fields.get("quantize", fields["subject"]["kind"]),
 )
 def test_what_is_counted_is_what_a_step_takes(small: Path, tmp_path: Path, fields: Any) -> None:
-    each = ready(made.opened_model(small), tmp_path, **fields)
+    model = load(small, device="cpu", dtype="float32", quantize=fields.get("quantize", "none"))
+    each = ready(model, tmp_path, **fields)
     found = footprint(each)
     saved, most = really(each)
     assert 0.99 * saved <= found.kept <= 1.1 * saved

@@ -8,8 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gesso.errors import RequestError
+from gesso.runtime.kept import taken
 from gesso.training.lesson import Painting
 from gesso.training.loop import Turn
+from gesso.training.needs import needs
+from gesso.training.record import Record
 from gesso.training.setup import opened, saving
 from tests.models import save_model
 from tests.training import made
@@ -65,6 +68,34 @@ def test_a_full_training_may_change_what_is_named(files: dict[str, Path], tmp_pa
     assert saved.metadata["modelspec.prediction_type"] == "v"
     assert (saved.metadata["ss_steps"], saved.dtype) == ("5", None)
     assert saving(setup.recipe.model_copy(update={"save_dtype": "bfloat16"}), 5).dtype is torch.bfloat16
+
+
+def test_an_adapter_learns_beside_rounded_weights(small: Path, tmp_path: Path) -> None:
+    made.album(tmp_path / "p", 2)
+
+    def learnt(kind: str) -> tuple[list[float], int]:
+        asked = made.recipe(small, tmp_path / "p", tmp_path / kind, quantize=kind, run={"steps": 8}, batch=2)
+        made.carried_out(asked)
+        setup = opened(asked)
+        weights = [each for network in setup.model.networks.values() for each in network.parameters()]
+        *_, audit = setup.audit()
+        assert needs(setup.ready(audit)).weights > sum(map(taken, weights)) > 0
+        return [row["loss"] for row in Record(tmp_path / kind / "losses.jsonl").rows()], sum(
+            map(taken, weights)
+        )
+
+    (plain, whole), (rounded, less) = learnt("none"), learnt("int8")
+    assert less < 0.7 * whole
+    assert rounded != plain
+    assert rounded == pytest.approx(plain, rel=0.05)
+    learnt_of = load_file(tmp_path / "int8" / "int8.safetensors")
+    assert all(each.any() for name, each in learnt_of.items() if name.endswith("lora_up.weight"))
+
+
+@pytest.mark.parametrize("kind", ["full", "decoder", "control"])
+def test_what_is_trained_itself_is_not_rounded(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(ValueError, match="quantize must come with something that is trained beside a model"):
+        made.recipe(None, tmp_path, tmp_path / "run", subject={"kind": kind}, quantize="int8")
 
 
 def test_where_nothing_is_left_to_learn_nothing_begins(files: dict[str, Path], tmp_path: Path) -> None:

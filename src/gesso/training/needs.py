@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from gesso.errors import OutOfMemory
+from gesso.runtime.kept import taken
 from gesso.runtime.memory import available, readable
 from gesso.training.footprint import Footprint, footprint
 from gesso.training.ranks import ALONE, Ranks
@@ -113,7 +114,7 @@ def _needs(ready: Ready, recipe: Training, counting: Counting, ranks: Ranks) -> 
     # the gradients come one by one while what was kept goes, unless those of a batch before are there
     together = settings.fused_backward or settings.shard or settings.accumulate > 1
     return Needs(
-        weights=sum(each.nbytes for each in weights.values()),
+        weights=sum(taken(each) for each in weights.values()),
         gradients=gradients,
         optimizer=int(trained * STATES.get(settings.optimizer, CAUTIOUS)),
         average=trained if settings.average else 0,

@@ -273,6 +273,9 @@ class Training(Part):
     """auto, cpu, cuda, cuda:1 or mps."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """What networks compute in; what is trained is kept in float32."""
+    quantize: Literal["none", "int8", "int4"] = "none"
+    """What the weights of a model that stays as it is are rounded to, so that they take a half or a quarter
+    (lora, loha, lokr, words)."""
     recompute: Literal["nothing", "attention", "blocks"] = "nothing"
     """What is worked out again on the way back instead of being kept: less memory, more time."""
     compiled: bool = False
@@ -289,6 +292,15 @@ class Training(Part):
     def _has_pictures(self) -> Self:
         if not any(each.role == "train" for each in self.data):
             raise ValueError("data must name pictures to learn from, however: there are none")
+        return self
+
+    @model_validator(mode="after")
+    def _roundable(self) -> Self:
+        if self.quantize != "none" and self.subject.kind not in {"lora", "loha", "lokr", "words"}:
+            raise ValueError(
+                "quantize must come with something that is trained beside a model (lora, loha, lokr, words), "
+                f"however: it came with {self.subject.kind}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -115,7 +115,7 @@ def opened(recipe: Training) -> Setup:
     narrow = torch.bfloat16 if narrow is torch.float16 else narrow
     # what is trained whole is loaded whole: narrower weights could not take in small steps
     kept = getattr(torch, recipe.run.weights) if recipe.subject.whole else narrow
-    model = load(recipe.model, device=str(device), dtype=_name(kept))
+    model = load(recipe.model, device=str(device), dtype=_name(kept), quantize=recipe.quantize)
     full = recipe.model_copy(
         update={
             "size": recipe.size or model.identity.facts.defaults.size,
