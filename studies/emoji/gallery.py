@@ -13,16 +13,16 @@ import gesso
 PROMPTS = (
     "a red apple",
     "three strawberries in the grass",
-    "a dog on a blue background",
+    "a castle above a guitar",
+    "an ink drawing of an umbrella",
+    "a panda and a strawberry on green",
     "two cats in the snow",
+    "a comic of a key on a teal background",
     "a hamburger on a yellow background",
-    "a castle on the beach",
     "a penguin in the snow",
-    "two owls at night",
-    "a guitar on a pink background",
-    "three umbrellas on a green background",
-    "a turtle under water",
-    "a moon at night",
+    "a guitar in ink",
+    "a robot above an avocado",
+    "a sailboat and a star on gray",
 )
 COLUMNS, SCALE, MARGIN, LABEL = 4, 3, 12, 26
 
