@@ -36,9 +36,9 @@ def gesso(*options: object) -> None:
     subprocess.run([sys.executable, "-m", "gesso", *map(str, options)], check=True, env=environment)
 
 
-def painted(model: Path, lora: Path, dtype: str, out: Path) -> bytes:
+def painted(model: Path, lora: Path, out: Path, *more: str) -> bytes:
     """What a fresh process paints."""
-    options = ["--seed", 1, "--size", "64x64", "--device", "cpu", "--dtype", dtype, "--out", out]
+    options = ["--seed", 1, "--size", "64x64", "--device", "cpu", "--out", out, *more]
     gesso("generate", "a thing", *options, "-m", model, "--loras", lora)
     return out.read_bytes()
 
@@ -55,24 +55,28 @@ def test_a_fresh_process_paints_the_same_bytes(files: dict[str, Path], tmp_path:
         made.recipe(files["sd1"], tmp_path / "p", tmp_path / "run", run={"steps": 1}, previews=rules)
     )
     (written,) = [event for event in events if isinstance(event, Written)]
-    fresh = painted(files["sd1"], written.file, "float32", tmp_path / "fresh.png")
+    fresh = painted(files["sd1"], written.file, tmp_path / "fresh.png", "--dtype", "float32")
     assert same(written.previews[0].read_bytes(), fresh)
 
 
 @pytest.mark.skipif(kernels() is None, reason="this processor has no kernels of ours")
-def test_kernels_paint_previews_and_leave_no_trace_in_what_is_learnt(small: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("quantize", ["none", "int8"])
+def test_kernels_paint_previews_and_leave_no_trace_in_what_is_learnt(
+    small: Path, tmp_path: Path, quantize: str
+) -> None:
     made.album(tmp_path / "p", 2)
     run, recipe = tmp_path / "run", tmp_path / "r.toml"
     recipe.write_text(
         f'model = "{small}"\nsize = [32, 32]\ndevice = "cpu"\ndtype = "bfloat16"\nname = "x"\n'
-        f'[[data]]\nfolder = "{tmp_path / "p"}"\n[subject]\nrank = 2\n'
+        f'quantize = "{quantize}"\n[[data]]\nfolder = "{tmp_path / "p"}"\n[subject]\nrank = 2\n'
         "[run]\nsteps = 2\nwarmup = 0\nrate = 1e-2\nsave_every = 1\n"
         '[previews]\nprompts = ["a thing"]\nsize = [64, 64]\n'
     )
     gesso("train", recipe, "--out", run)
     steps = [run / f"step-0000000{i}" for i in (1, 2)]
+    narrow = ("--dtype", "bfloat16", "--quantize", quantize)
     shown = [(each / "preview-0.png").read_bytes() for each in steps]
-    assert same(shown[1], painted(small, steps[1] / "x.safetensors", "bfloat16", tmp_path / "fresh.png"))
+    assert same(shown[1], painted(small, steps[1] / "x.safetensors", tmp_path / "fresh.png", *narrow))
     assert not same(*shown)
     # what painting did to the weights for speed was undone: as if nothing had been painted
     unseen = read_recipe(recipe) | {"previews": {}, "out": tmp_path / "unseen"}
