@@ -19,7 +19,10 @@ SHARE = 4
 """Feature maps in memory, in units of what the largest layer has: what waits for the way up, and copies."""
 
 ASIDE = 2**29
-"""Bytes that nobody counts: weights in a library's own order, code that is loaded late, gaps in the heap."""
+"""Bytes that nobody counts: weights in a library's own order, code that is loaded late, gaps in the heap.
+
+As much again where weights are rounded, for the gaps that the wide ones leave.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def spending(model: Model, plan: Plan) -> Spending:
     waiting = model.waiting.get("unet")
     if waiting is None or model.memory is None or not plan.passes:
         return Spending()
-    work = ASIDE + SHARE * int(working(model, plan))
+    work = ASIDE * (2 if model.grids("unet") else 1) + SHARE * int(working(model, plan))
     left = model.memory - present(model) - waiting.window - work
     stays = max(0, left)
     again = waiting.again(stays)
