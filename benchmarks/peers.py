@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.calls import SIZES
 from benchmarks.diffusers_folder import write as write_folder
 from benchmarks.parity import CASES
 from benchmarks.random_checkpoint import PLANS, write
@@ -31,7 +32,6 @@ from gesso.bench.tables import ratios, table
 from gesso.runtime.device import choose_dtype
 from gesso.runtime.machine import machine
 
-SIZES = {"sd-v1": 512, "sdxl-base": 1024}
 PACKAGES = ("diffusers", "openvino", "stable-diffusion-cpp-python")
 """Whose versions the numbers depend on."""
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.peers import SIZES
+from benchmarks.calls import SIZES
 from benchmarks.random_checkpoint import PLANS, write
 from gesso.families.autoencoder_plan import tiny_decoder_shapes
 from gesso.families.work import tiny_decoder_work, unet_work

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.calls import SIZES, inputs
 from benchmarks.random_checkpoint import PLANS, write
-from benchmarks.steps import SIZES, inputs
 from gesso.generation.generate import paint
 from gesso.generation.large import present
 from gesso.model import ROUNDINGS, load

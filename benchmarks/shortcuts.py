@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import SIZES
+from benchmarks.calls import SIZES
 from benchmarks.random_checkpoint import PLANS, write
 from gesso.generation.cost import denoising
 from gesso.generation.events import Planned, Stepped

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from benchmarks.peers import SIZES, prepared
-from benchmarks.steps import inputs
+from benchmarks.calls import SIZES, inputs
+from benchmarks.peers import prepared
 from benchmarks.told import put
 from gesso.model import load
 from gesso.runtime.machine import machine
