@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from gesso.server.keys import Keyring
 from gesso.server.services import Services
 from tests.server.serving import client_of, settings_in
@@ -36,7 +38,9 @@ def test_runs_are_told_with_their_curves(tmp_path: Path) -> None:
         assert client.get(f"/api/runs/{name}").status_code == 404
 
 
-def test_runs_are_for_those_who_manage(tmp_path: Path) -> None:
+def test_runs_are_for_those_who_manage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # trainings of one's own lie in ./runs
+    monkeypatch.chdir(tmp_path)
     settings = settings_in(tmp_path)
     run(settings.places.library / "dog")
     ring = Keyring(Services.of(settings).table.engine)

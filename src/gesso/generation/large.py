@@ -8,6 +8,7 @@ from gesso.model import Model
 from gesso.networks.autoencoder import Moments
 from gesso.networks.banded import banded_decode, banded_encode, whole_decode, whole_encode
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
+from gesso.runtime.heap import give_back
 from gesso.runtime.kept import taken
 from gesso.runtime.memory import available, readable
 
@@ -31,6 +32,8 @@ def decode(
     space = room(model)
     network = model.decoder
     if whole or space is None or _takes(model, unscaled) <= space:
+        # what the denoiser left is of other sizes
+        give_back()
         return network.decode(unscaled), ()
     tiny = isinstance(network, TinyDecoder)
     pixels = network.banded(unscaled, space) if tiny else banded_decode(network, unscaled, space)
