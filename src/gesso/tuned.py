@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from gesso.networks import autoencoder, unet
 from gesso.networks.attention import Attention, FeedForward, GatedProjection
@@ -18,7 +19,7 @@ from gesso.networks.structure import ActivatedNorm, Joined
 from gesso.runtime.fused import Enlarger, added
 from gesso.runtime.native.kernels import WIDEST, Kernels, kernels
 from gesso.runtime.native.whole import rounder
-from gesso.runtime.packing import Packed, Packer, packable
+from gesso.runtime.packing import Packed, Packer, Porter, packable
 from gesso.runtime.quantized import Quantized
 
 __all__ = ["KERNELS", "in_force", "tuned"]
@@ -33,26 +34,24 @@ def in_force(chosen: str, device: torch.device, dtype: torch.dtype) -> str:
 
 
 @contextmanager
-def tuned(
-    networks: Iterable[nn.Module], found: Kernels | None = None, *, packs: bool = True
-) -> Generator[None]:
+def tuned(networks: Iterable[nn.Module], found: Kernels | None = None) -> Generator[None]:
     """Run networks by this machine's fastest kernels while the block runs.
 
     In bfloat16 on a CPU that multiplies it, weights are packed at their layer's first call, and stay so.
+    Those that come from their file at every call are packed each time; torch would lay them out anew as well.
 
     Args:
         found: the compiled kernels; unless given, this machine's.
-        packs: whether weights are packed that are not rounded.
     """
     found = found or kernels()
-    packer = Packer(rounder(), packs=packs)
+    packer = Packer(rounder())
     with ExitStack() as undo:
         for layer in (each for network in networks for each in network.modules()):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 undo.callback(layer.register_forward_pre_hook(packer).remove)
                 continue
             twins = {} if found is None else _twins(found, layer)
-            for name, twin in {**twins, **(_packing(packer, layer) if packs else {})}.items():
+            for name, twin in {**twins, **_packing(packer, layer)}.items():
                 setattr(layer, name, twin)
                 undo.callback(layer.__dict__.pop, name, None)
         yield
@@ -84,40 +83,52 @@ def _packing(packer: Packer, layer: nn.Module) -> dict[str, Twin]:
     """The same of layers that gain by packed weights."""
     match layer:
         case Joined():
-            return {"forward": partial(_joined, packer, layer)}
+            return {"forward": partial(_joined, layer)}
         case unet.Upsample() | autoencoder.Upsample():
             return {"forward": partial(_enlarged, packer, Enlarger(), layer)}
         case _:
             return {}
 
 
-def _joined(packer: Packer, joint: Joined, x: Tensor, layer: nn.Module, *given: Tensor) -> Tensor:
-    last, inputs = _ending(layer, given)
-    if last is None or _watched(last):
+def _joined(joint: Joined, x: Tensor, layer: nn.Module, *given: Tensor) -> Tensor:
+    last = _last(layer)
+    if last is None:
         return type(joint).forward(joint, x, layer, *given)
-    packer(last, inputs)
-    if not (isinstance(last.weight, Packed) and _fits(x, *inputs)):
-        return x + last(*inputs)
-    return added(x, last, *inputs)
+    with _instead(last, partial(_plus, x, last)):
+        return layer(*given)
 
 
-def _ending(
-    layer: nn.Module, given: tuple[Tensor, ...]
-) -> tuple[nn.Conv2d | nn.Linear | None, tuple[Tensor, ...]]:
-    """The last layer within a layer and what it is given; none where somebody looks at more than that."""
+def _last(layer: nn.Module) -> nn.Conv2d | nn.Linear | None:
+    """The last layer within a layer; none where somebody looks at what only that one gives back."""
     match layer:
         case nn.Conv2d() | nn.Linear():
-            return layer, given
-        case Attention() if not _watched(layer) and not _watched(layer.to_out):
-            last = layer.to_out[0]
-            assert isinstance(last, nn.Linear)
-            return last, ((layer.gather or layer.looked)(*given),)
-        case FeedForward() if not _watched(layer) and not _watched(layer.net):
-            last = layer.net[2]
-            assert isinstance(last, nn.Linear)
-            return last, (layer.net[0](*given),)
+            last, around = layer, ()
+        case Attention():
+            last, around = layer.to_out[0], (layer, layer.to_out, layer.to_out[1])
+        case FeedForward():
+            last, around = layer.net[2], (layer, layer.net)
         case _:
-            return None, given
+            return None
+    assert isinstance(last, nn.Conv2d | nn.Linear)
+    return None if any(_watched(each) for each in (last, *around)) else last
+
+
+def _plus(x: Tensor, layer: nn.Conv2d | nn.Linear, h: Tensor) -> Tensor:
+    """What was there and what a layer makes of h, whose weight is there by now, in whatever form."""
+    if isinstance(layer.weight, Packed) and _fits(x, h):
+        return added(x, layer, h)
+    forward: Any = type(layer).forward
+    return x + forward(layer, h)
+
+
+@contextmanager
+def _instead(layer: nn.Module, forward: Twin) -> Generator[None]:
+    """Something else done where a layer is called."""
+    layer.forward = forward
+    try:
+        yield
+    finally:
+        del layer.forward
 
 
 def _enlarged(
@@ -125,15 +136,19 @@ def _enlarged(
 ) -> Tensor:
     twice = not size or tuple(size[0]) == (2 * x.shape[-2], 2 * x.shape[-1])
     usual = layer.conv.kernel_size == (3, 3) and layer.conv.padding == (1, 1)
-    if twice and usual and _merges(layer.conv) and _fits(x) and packable(x):
-        return enlarger(packer, layer.conv, x)
-    forward: Any = type(layer).forward
-    return forward(layer, x, *size)
+    if not (twice and usual and _fits(x) and packable(x)) or _watched(layer.conv):
+        forward: Any = type(layer).forward
+        return forward(layer, x, *size)
+    with _instead(layer.conv, partial(_doubled, packer, enlarger, layer.conv)):
+        return layer.conv(x)
 
 
-def _merges(conv: nn.Conv2d) -> bool:
-    """Whether sums of its weights may take its place: those of few bits would be wide again."""
-    return not isinstance(conv.weight, Quantized) and not _watched(conv)
+def _doubled(packer: Packer, enlarger: Enlarger, conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """The convolution of the map at twice its size."""
+    if isinstance(conv.weight, Quantized):
+        # sums of its weights would be wide again
+        return type(conv).forward(conv, functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+    return enlarger(packer, conv, x)
 
 
 def _fits(*tensors: Tensor) -> bool:
@@ -166,7 +181,7 @@ def _watched(layer: nn.Module) -> bool:
     """Whether somebody looks at what goes through a layer, who must see all of it at once."""
     inside: Any = layer
     hooks = (*inside._forward_hooks.values(), *inside._forward_pre_hooks.values())
-    return not all(isinstance(each, Packer) for each in hooks)
+    return not all(isinstance(getattr(each, "__self__", each), Porter) for each in hooks)
 
 
 def _group_norm(found: Kernels, layer: nn.GroupNorm, x: Tensor, *shift: Tensor) -> Tensor:

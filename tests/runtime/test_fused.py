@@ -1,3 +1,5 @@
+from weakref import ref
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -48,3 +50,19 @@ def test_the_convolution_of_an_enlarged_map(bias: bool) -> None:
         assert ours.is_contiguous(memory_format=torch.channels_last)
         # another weight in its place, as an adapter puts one there
         conv.weight = nn.Parameter(conv.weight.detach() * 0.5, requires_grad=False)
+
+
+@torch.inference_mode()
+def test_what_was_made_of_a_weight_goes_with_it() -> None:
+    conv, enlarger, made = nn.Conv2d(8, 8, 3, padding=1).bfloat16(), Enlarger(), list[ref[nn.Module]]()
+
+    class Seeing(Packer):
+        def __call__(self, layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+            made.append(ref(layer))
+            super().__call__(layer, given)
+
+    for _ in range(2):
+        enlarger(Seeing(), conv, random(1, 8, 4, 4))
+    assert made[0]() is made[1]() is not None
+    conv.weight = nn.Parameter(torch.zeros(8, 8, 3, 3, device="meta"), requires_grad=False)
+    assert made[0]() is None

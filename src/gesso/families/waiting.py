@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gesso.checkpoint.landing import ALIGNED, Ground
 from gesso.families.drawing import Drawing, read
 from gesso.families.roundable import narrowed
+from gesso.runtime.packing import Porter
 
 __all__ = ["Absent", "Waiting", "at_hand", "units"]
 
@@ -153,11 +154,12 @@ class Waiting:
         return places
 
 
-class _Flow:
+class _Flow(Porter):
     """A unit's coming and going.
 
     Args:
-        ground: where its weights come each time, which they share with others; None for a place of their own.
+        ground: where its weights come each time, which they share with others; None for a place of their own,
+            which those that stay take one by one: each may be laid out anew, and is let go then.
         following: whose weights come next from the file; None where this unit's stay once they have come.
     """
 
@@ -171,11 +173,15 @@ class _Flow:
     def before(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
         """The layer is about to be called."""
         if not given[0].is_meta:
-            ground = self.home.ground(self.unit) if self.ground is None else self.ground.cleared()
-            self.places += self.home.come(self.unit, ground)
+            self.places += self.home.come(self.unit, self._place())
             if self.following is not None:
                 # while this layer computes
                 self.home.ahead(self.following)
+
+    def _place(self) -> Ground | None:
+        if self.ground is not None:
+            return self.ground.cleared()
+        return None if self.following is None else self.home.ground(self.unit)
 
     def after(self, *_: object) -> None:
         """The layer was called."""

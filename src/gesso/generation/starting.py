@@ -105,10 +105,7 @@ def start(plan: Plan, model: Model, fitting: Fitting, before: Sequence[Painting]
     if model.kernels == "auto":
         guides = (guide for each in controls for guide in each.guides.values())
         working = {network for each in models.values() for network in _pictured(each)}
-        # weights that come from their file at every call would be packed at every call
-        passing = {waits.network for each in models.values() for waits in each.waiting.values()}
-        fitting.enter_context(tuned({*working, *(guide.network for guide in guides)} - passing))
-        fitting.enter_context(tuned(working & passing, packs=False))
+        fitting.enter_context(tuned({*working, *(guide.network for guide in guides)}))
     full = named_shown(named_image_prompts(fitting.put(models, full, plan.sigmas)))
     full = full.model_copy(update={"controls": tuple(each.use for each in controls)})
     if full.seamless is not None:

@@ -4,6 +4,7 @@ Source: oneDNN developer guide, "Primitive Attributes: Post-ops".
 """
 
 from itertools import product
+from weakref import ref
 
 import torch
 from jaxtyping import Float
@@ -34,19 +35,19 @@ class Enlarger:
 
     Of the nine pixels that such a convolution looks at, four differ. Each of the four pixels that one becomes
     is a 2 x 2 convolution of the smaller map whose weights are sums, in 16 instead of 36 products. The four
-    are taken at once and put in their places. Sums are rounded to the weight's type.
+    are taken at once and put in their places. Sums are rounded to the weight's type, and kept as long as the
+    weight that they are of.
     """
 
     def __init__(self) -> None:
-        self._made: tuple[Tensor, nn.Conv2d] | None = None
+        self._weight: ref[Tensor] | None = None
+        self._made: nn.Conv2d | None = None
 
     def __call__(
         self, packer: Packer, conv: nn.Conv2d, x: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b d h2 w2"]:
         """The convolution of the enlarged map."""
-        if self._made is None or self._made[0] is not conv.weight:
-            self._made = (conv.weight, _merged(conv))
-        wide = self._made[1]
+        wide = self._wide(conv)
         packer(wide, (x,))
         four = wide(x)
         rows, columns = x.shape[-2:]
@@ -55,6 +56,16 @@ class Enlarger:
         for place, (down, right) in zip(four.chunk(4, dim=1), product((0, 1), repeat=2), strict=True):
             out[:, :, down::2, right::2] = place[:, :, down : down + rows, right : right + columns]
         return out
+
+    def _wide(self, conv: nn.Conv2d) -> nn.Conv2d:
+        if self._made is None or self._weight is None or self._weight() is not conv.weight:
+            self._made = _merged(conv)
+            self._weight = ref(conv.weight, self._gone)
+        return self._made
+
+    def _gone(self, weight: "ref[Tensor]") -> None:
+        if weight is self._weight:
+            self._weight = self._made = None
 
 
 def _merged(conv: nn.Conv2d) -> nn.Conv2d:

@@ -5,6 +5,7 @@ Source: oneDNN developer guide, "Memory Format Propagation"; torch's own use of 
 
 from collections.abc import Callable
 from typing import Any, cast
+from weakref import WeakSet
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,7 @@ from gesso.runtime.kept import Kept, pairs, taken
 from gesso.runtime.native.whole import Rounder
 from gesso.runtime.quantized import Quantized
 
-__all__ = ["Packed", "Packer", "packable", "unpack"]
+__all__ = ["Packed", "Packer", "Porter", "packable", "unpack"]
 
 Layer = nn.Conv2d | nn.Linear
 LOOSE = 2**28
@@ -62,18 +63,21 @@ def packable(x: Tensor) -> bool:
     return known and operations._is_mkldnn_bf16_supported()
 
 
-class Packer:
+class Porter:
+    """Has hooks at layers that bring, change or take weights, and look at nothing that goes through them."""
+
+
+class Packer(Porter):
     """A forward pre-hook of layers that packs their weights at the first call; the plain ones are let go.
 
     Args:
         rounder: where given, layers whose weights are rounded multiply whole numbers.
-        packs: whether other weights are packed.
     """
 
-    def __init__(self, rounder: Rounder | None = None, *, packs: bool = True) -> None:
+    def __init__(self, rounder: Rounder | None = None) -> None:
         self.rounder = rounder
-        self.packs = packs
         self._loose = 0
+        self._met = WeakSet[nn.Module]()
 
     def __call__(self, layer: nn.Module, given: tuple[Tensor, ...]) -> None:
         """Pack the layer's weight, if that pays.
@@ -86,7 +90,13 @@ class Packer:
         weight: Tensor = layer.weight
         if torch.is_grad_enabled() or not packable(given[0]) or not self._packed(layer, weight, given[0]):
             return
-        self._loose += taken(weight)
+        if layer not in self._met:
+            # a weight that comes again at every call fits where it was
+            self._met.add(layer)
+            self._loosened(taken(weight))
+
+    def _loosened(self, size: int) -> None:
+        self._loose += size
         if self._loose > LOOSE:
             # else the holes that plain weights leave in the heap stay resident
             self._loose = 0
@@ -97,7 +107,7 @@ class Packer:
         with torch.inference_mode(mode=False), torch.no_grad():
             if isinstance(weight, Quantized):
                 return self.rounder is not None and weight.multiplied(self.rounder)
-            if not self.packs or type(weight) is not nn.Parameter:
+            if type(weight) is not nn.Parameter:
                 return False
             layer.weight = cast(nn.Parameter, Packed(weight, _reordered(layer, x)))
             return True
