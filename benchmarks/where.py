@@ -22,13 +22,14 @@ from benchmarks.told import put
 from gesso.model import load
 from gesso.runtime.machine import machine
 from gesso.runtime.native.kernels import Kernels, kernels
+from gesso.runtime.native.product import Multiplier
 from gesso.tuned import tuned
 
-NAMED = ("attend", "group_norm", "layer_norm", "gate")
+NAMED = ("attend", "group_norm", "layer_norm", "gate", "convolution", "rows")
 """Kernels in C, which the profiler does not see by itself."""
 KINDS = {
     "convolutions": ("conv",),
-    "linear layers": ("linear", "addmm", "aten::mm"),
+    "linear layers": ("linear", "addmm", "aten::mm", "rows"),
     "attention": ("attend", "scaled_dot", "bmm"),
     "norms": ("norm", "silu"),
     "gates": ("gate", "gelu", "aten::mul"),
@@ -39,12 +40,24 @@ KINDS = {
 Split = dict[str, float]
 
 
-class Watched(Kernels):
-    """The kernels, each call of which the profiler is told of."""
+class Told:
+    """Each call of some methods the profiler is told of."""
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
         return _named(name, found) if name in NAMED else found
+
+
+class WatchedMultiplier(Told, Multiplier):
+    """Products, watched."""
+
+
+class Watched(Told, Kernels):
+    """The kernels, watched."""
+
+    def multiplier(self) -> Multiplier:
+        """Watched too."""
+        return WatchedMultiplier(self.library)
 
 
 def _named(name: str, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -26,6 +26,7 @@ from gesso.runtime.native.kernels import Kernels, kernels
 from gesso.runtime.native.whole import rounder
 from gesso.runtime.packing import Packed
 from gesso.runtime.quantized import Quantized
+from gesso.runtime.tiled import Tiled
 from gesso.tuned import in_force, tuned
 from tests.models import save_model
 
@@ -40,6 +41,9 @@ class Counting(Kernels):
 
     def __init__(self) -> None:
         object.__setattr__(self, "calls", [])
+
+    def multiplier(self) -> None:
+        """None of its own."""
 
     def _counted(self, name: str, plain: Callable[[], Tensor]) -> Tensor:
         self.calls.append(name)
@@ -196,7 +200,7 @@ def test_weights_stay_packed_and_are_read_as_ever() -> None:
     before = {name: each.clone() for name, each in network.state_dict().items()}
     painted(model)
     layers = [each for each in network.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
-    assert all(type(each.weight) is Packed for each in layers)
+    assert all(isinstance(each.weight, Packed | Tiled) for each in layers)
     assert all(torch.equal(each, before[name]) for name, each in network.state_dict().items())
 
 
@@ -295,3 +299,19 @@ def test_weights_that_wait_in_their_file_give_the_same_bits(quantize: str, tmp_p
     environment = os.environ | {"PYTHONPATH": str(Path(gesso.__file__).parents[1])}
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert [line.split()[1] for line in run.stdout.splitlines()] == ["True"] * 3
+
+
+def test_gates_are_multiplied_by_our_kernels_unless_somebody_looks() -> None:
+    if kernels() is None:
+        pytest.skip("this machine has none")
+    torch.manual_seed(0)
+    layer, seen = GatedProjection({"proj.weight": (128, 32), "proj.bias": (128,)}).bfloat16(), list[int]()
+    x = torch.randn(2, 5, 32).bfloat16()
+    with torch.inference_mode():
+        before = layer(x)
+        with tuned([layer]):
+            assert torch.allclose(layer(x).float(), before.float(), atol=2**-7)
+            assert isinstance(layer.proj.weight, Tiled)
+            layer.proj.register_forward_hook(lambda *told: seen.append(told[2].shape[-1]))
+            assert torch.allclose(layer(x).float(), before.float(), atol=2**-7)
+    assert seen == [128]

@@ -17,10 +17,12 @@ from gesso.networks import autoencoder, unet
 from gesso.networks.attention import Attention, FeedForward, GatedProjection
 from gesso.networks.structure import ActivatedNorm, Joined
 from gesso.runtime.fused import Enlarger, added
+from gesso.runtime.kept import pairs
 from gesso.runtime.native.kernels import WIDEST, Kernels, kernels
 from gesso.runtime.native.whole import rounder
 from gesso.runtime.packing import Packed, Packer, Porter, packable
 from gesso.runtime.quantized import Quantized
+from gesso.runtime.tiled import Tiled
 
 __all__ = ["KERNELS", "in_force", "tuned"]
 
@@ -44,12 +46,14 @@ def tuned(networks: Iterable[nn.Module], found: Kernels | None = None) -> Genera
         found: the compiled kernels; unless given, this machine's.
     """
     found = found or kernels()
-    packer = Packer(rounder())
+    packer = Packer(rounder(), found and found.multiplier())
     with ExitStack() as undo:
         for layer in (each for network in networks for each in network.modules()):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 undo.callback(layer.register_forward_pre_hook(packer).remove)
                 continue
+            if isinstance(layer, GatedProjection):
+                packer.halved.add(layer.proj)
             twins = {} if found is None else _twins(found, layer)
             for name, twin in {**twins, **_packing(packer, layer)}.items():
                 setattr(layer, name, twin)
@@ -117,6 +121,8 @@ def _plus(x: Tensor, layer: nn.Conv2d | nn.Linear, h: Tensor) -> Tensor:
     """What was there and what a layer makes of h, whose weight is there by now, in whatever form."""
     if isinstance(layer.weight, Packed) and _fits(x, h):
         return added(x, layer, h)
+    if isinstance(layer, nn.Conv2d) and isinstance(layer.weight, Tiled) and _fits(x, h):
+        return layer.weight.convolved(h, layer.bias, pairs(layer.padding)[0], x)
     forward: Any = type(layer).forward
     return x + forward(layer, h)
 
@@ -165,16 +171,28 @@ def _attend(found: Kernels, layer: Attention, q: Tensor, k: Tensor, v: Tensor) -
 
 
 def _gated(found: Kernels, layer: GatedProjection, x: Tensor) -> Tensor:
-    """Some tokens at a time: what is projected stays in the caches until it is gated."""
     if not (_fits(x) and x.is_contiguous()):
         return type(layer).forward(layer, x)
-    out = x.new_empty((*x.shape[:-1], layer.proj.out_features // 2))
     if _watched(layer.proj):
-        return found.gate(layer.proj(x), out)
-    some = max(TOGETHER, PART // layer.proj.out_features // TOGETHER * TOGETHER)
+        return found.gate(layer.proj(x), _half(layer.proj, x))
+    with _instead(layer.proj, partial(_projected, found, layer.proj)):
+        return layer.proj(x)
+
+
+def _projected(found: Kernels, proj: nn.Linear, x: Tensor) -> Tensor:
+    """Gated while it is summed; else some tokens at a time, which stay in the caches until then."""
+    if isinstance(proj.weight, Tiled):
+        return proj.weight.gated(x, proj.bias)
+    out = _half(proj, x)
+    some = max(TOGETHER, PART // proj.out_features // TOGETHER * TOGETHER)
     for tokens, place in zip(x.flatten(0, -2).split(some), out.flatten(0, -2).split(some), strict=True):
-        found.gate(layer.proj(tokens), place)
+        found.gate(type(proj).forward(proj, tokens), place)
     return out
+
+
+def _half(proj: nn.Linear, x: Tensor) -> Tensor:
+    """Room for one half of what is projected."""
+    return x.new_empty((*x.shape[:-1], proj.out_features // 2))
 
 
 def _watched(layer: nn.Module) -> bool:

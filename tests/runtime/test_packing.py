@@ -3,7 +3,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gesso.runtime.native.kernels import kernels
 from gesso.runtime.packing import Packed, Packer, unpack
+from gesso.runtime.tiled import Tiled
 
 CASES = (
     (nn.Linear(48, 80), (2, 5, 48)),
@@ -144,6 +146,23 @@ def test_unpacked_weights_are_as_they_were(case: tuple[nn.Conv2d | nn.Linear, Te
     assert not layer.weight.requires_grad
     assert layer.weight.stride() == strides
     assert not layer.weight.is_inference()
+
+
+@packs
+def test_weights_for_our_kernels_are_unpacked_too() -> None:
+    found = kernels()
+    if found is None:
+        pytest.skip("this machine has no kernels of its own")
+    layer, x = narrow(nn.Conv2d(32, 64, 3, padding=1)), torch.ones(1, 32, 5, 5).bfloat16()
+    assert isinstance(layer, nn.Conv2d)
+    before, strides = layer.weight.clone(), layer.weight.stride()
+    with torch.inference_mode():
+        Packer(multiplier=found.multiplier())(layer, (x,))
+    assert type(layer.weight) is Tiled
+    unpack(layer)
+    assert type(layer.weight) is nn.Parameter
+    assert torch.equal(layer.weight, before)
+    assert layer.weight.stride() == strides
 
 
 @packs

@@ -1,4 +1,4 @@
-"""Weights laid out once as oneDNN multiplies them, which torch otherwise does at every call of a layer.
+"""Weights laid out once as oneDNN or our kernels multiply them; torch does it at every call of a layer.
 
 Source: oneDNN developer guide, "Memory Format Propagation"; torch's own use of it when a graph is frozen.
 """
@@ -14,8 +14,10 @@ from torch.nn import functional
 
 from gesso.runtime.heap import give_back
 from gesso.runtime.kept import Kept, pairs, taken
+from gesso.runtime.native.product import Multiplier
 from gesso.runtime.native.whole import Rounder
 from gesso.runtime.quantized import Quantized
+from gesso.runtime.tiled import Tiled, layout_of
 
 __all__ = ["Packed", "Packer", "Porter", "packable", "unpack"]
 
@@ -72,10 +74,14 @@ class Packer(Porter):
 
     Args:
         rounder: where given, layers whose weights are rounded multiply whole numbers.
+        multiplier: where given, layers that gain by it multiply by kernels of our own.
     """
 
-    def __init__(self, rounder: Rounder | None = None) -> None:
+    def __init__(self, rounder: Rounder | None = None, multiplier: Multiplier | None = None) -> None:
         self.rounder = rounder
+        self.multiplier = multiplier
+        self.halved = WeakSet[nn.Module]()
+        """Layers whose results' first half is gated by the second."""
         self._loose = 0
         self._met = WeakSet[nn.Module]()
 
@@ -109,15 +115,23 @@ class Packer(Porter):
                 return self.rounder is not None and weight.multiplied(self.rounder)
             if type(weight) is not nn.Parameter:
                 return False
-            layer.weight = cast(nn.Parameter, Packed(weight, _reordered(layer, x)))
+            layer.weight = cast(nn.Parameter, self._laid_out(layer, weight, x))
             return True
+
+    def _laid_out(self, layer: Layer, weight: Tensor, x: Tensor) -> Packed | Tiled:
+        layout = layout_of(layer, halved=layer in self.halved)
+        if self.multiplier is None or layout is None:
+            return Packed(weight, _reordered(layer, x))
+        return Tiled(weight, layout, self.multiplier)
 
 
 def unpack(network: nn.Module) -> None:
     """Give a network's layers their plain weights back, to the bit, so that they can be learnt with again."""
-    packed = [layer for layer in network.modules() if isinstance(getattr(layer, "weight", None), Packed)]
+    packed = [
+        layer for layer in network.modules() if isinstance(getattr(layer, "weight", None), Packed | Tiled)
+    ]
     for layer in packed:
-        weight = cast(Packed, layer.weight)
+        weight = cast(Packed | Tiled, layer.weight)
         with torch.no_grad():
             # in the very order that it had, by which torch chooses kernels
             plain = torch.empty_strided(

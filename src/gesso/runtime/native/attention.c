@@ -2,11 +2,15 @@
 
    Source: Dao et al. 2022, arXiv:2205.14135, algorithm 1; Rabe & Staats 2021, arXiv:2112.05682.
 
-   Keys and values are laid out for the matrix unit once. Then, for 64 queries at a time: scores of 256 keys, their
-   exponentials as bfloat16, and the values they weigh, gathered in float32. */
+   Keys and values are laid out for the matrix unit once. Then, for 32 queries at a time: scores of 32 keys while the
+   exponentials of the 32 before are taken, as bfloat16; after 128, the values they weigh, gathered in float32.
+   Exponentials are of what a score is above a whole number near the largest so far, which rises only when a score
+   leaves it far below. */
 #include "tiles.h"
 
-enum { QUERIES = 64, KEYS = 256 };
+enum { QUERIES = 2 * ROWS, TOGETHER = 2 * COLUMNS, KEYS = 4 * TOGETHER };
+/* How far a score, as a power of two, may be above what is taken for the most: sums stay far from overflow. */
+static const float HEADROOM = 64;
 
 typedef struct {
     const bf16 *q, *k, *v;
@@ -40,69 +44,96 @@ static void pack_keys(const Attention *a, const Sizes *s, const bf16 *k, bf16 *t
 
 /* Values as the right side of a product: a tile holds 32 keys, in pairs, and 16 of their numbers. */
 static void pack_values(const Attention *a, const Sizes *s, const bf16 *v, bf16 *to) {
-    for (int64_t token = 0; token < s->long_; token++)
-        for (int64_t column = 0; column < s->across; column++) {
-            const int real = token < a->keys && column < a->width;
+    for (int64_t token = 0; token < s->long_; token += 2)
+        for (int64_t column = 0; column < s->across; column += COLUMNS) {
+            const __mmask16 some = column < a->width ? first(a->width - column) : 0;
+            const bf16 *at = v + token * a->v_token + column;
+            const __m256i one = _mm256_maskz_loadu_epi16(token < a->keys ? some : 0, at);
+            const __m256i two = _mm256_maskz_loadu_epi16(token + 1 < a->keys ? some : 0, at + a->v_token);
             bf16 *tile = to + (token / DEPTH * (s->across / COLUMNS) + column / COLUMNS) * TILE;
-            tile[token % DEPTH / 2 * 32 + column % COLUMNS * 2 + token % 2] =
-                real ? v[token * a->v_token + column] : 0;
+            const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(two), 16);
+            _mm512_storeu_si512(tile + token % DEPTH / 2 * 32, _mm512_or_si512(_mm512_cvtepu16_epi32(one), high));
         }
 }
 
 /* What one thread works in. */
 typedef struct {
     bf16 q[QUERIES * 512], p[QUERIES * KEYS];
-    float scores[QUERIES * KEYS], gathered[QUERIES * 512], most[QUERIES], sum[QUERIES];
+    float scores[2][QUERIES * TOGETHER], gathered[QUERIES * 512], sums[QUERIES * 16], most[QUERIES];
 } __attribute__((aligned(64))) Desk;
 
-/* Scores of 64 queries and some of the keys. */
-static void score(Desk *d, const Sizes *s, const bf16 *keys, int64_t count) {
-    const int64_t wide = KEYS * sizeof(float), deep = s->deep * sizeof(bf16);
-    for (int64_t row = 0; row < QUERIES; row += 2 * ROWS)
-        for (int64_t key = 0; key < count; key += 2 * COLUMNS) {
-            const bf16 *left = d->q + row * s->deep, *right = keys + key * s->deep;
-            float *to = d->scores + row * KEYS + key;
-            tiles_zero();
-            for (int64_t at = 0; at < s->deep; at += DEPTH) {
-                _tile_loadd(4, left + at, deep);
-                _tile_loadd(5, left + ROWS * s->deep + at, deep);
-                _tile_loadd(6, right + at * COLUMNS, 64);
-                _tile_loadd(7, right + (s->deep + at) * COLUMNS, 64);
-                tiles_multiply();
-            }
-            tiles_store(to, to + ROWS * KEYS, wide);
-        }
+/* Scores of the queries and of 32 keys, left in tiles. */
+static inline void score(const Desk *d, const Sizes *s, const bf16 *keys) {
+    const int64_t deep = s->deep * sizeof(bf16);
+    tiles_zero();
+    for (int64_t at = 0; at < s->deep; at += DEPTH) {
+        _tile_loadd(4, d->q + at, deep);
+        _tile_loadd(5, d->q + ROWS * s->deep + at, deep);
+        _tile_loadd(6, keys + at * COLUMNS, 64);
+        _tile_loadd(7, keys + (s->deep + at) * COLUMNS, 64);
+        tiles_multiply();
+    }
 }
 
-/* Scores to weights; what was gathered under a smaller maximum is scaled down. */
-static void weigh(Desk *d, const Sizes *s, int64_t count, int64_t real, float scale) {
+/* Some rows of scores to weights; how far the largest is above what was taken for the most. */
+static inline __m512 weigh(const Desk *d, const float *scores, bf16 *p, int from, int to, float scale) {
     const __m512 factor = _mm512_set1_ps(scale);
-    for (int row = 0; row < QUERIES; row++) {
-        float *scores = d->scores + row * KEYS;
-        for (int64_t key = real; key < count; key++) scores[key] = -1e30f;
-        __m512 high = _mm512_set1_ps(-1e30f), high2 = high;
-        for (int64_t key = 0; key < count; key += 32) {
-            high = _mm512_max_ps(high, _mm512_load_ps(scores + key));
-            high2 = _mm512_max_ps(high2, _mm512_load_ps(scores + key + 16));
-        }
-        const float here = _mm512_reduce_max_ps(_mm512_max_ps(high, high2)) * scale;
-        if (here > d->most[row]) {
-            const __m512 down = exp2_16(_mm512_set1_ps(d->most[row] - here));
-            for (int64_t at = 0; at < s->across; at += 16) {
-                float *to = d->gathered + row * s->across + at;
-                _mm512_store_ps(to, _mm512_mul_ps(_mm512_load_ps(to), down));
-            }
-            d->sum[row] *= _mm512_cvtss_f32(down), d->most[row] = here;
-        }
+    __m512 above = _mm512_set1_ps(-1e30f), above2 = above;
+    for (int row = from; row < to; row++) {
         const __m512 most = _mm512_set1_ps(d->most[row]);
-        __m512 sum = _mm512_setzero_ps(), sum2 = sum;
-        for (int64_t key = 0; key < count; key += 32) {
-            const __m512 a = exp2_16(_mm512_fmsub_ps(_mm512_load_ps(scores + key), factor, most));
-            const __m512 b = exp2_16(_mm512_fmsub_ps(_mm512_load_ps(scores + key + 16), factor, most));
-            sum = _mm512_add_ps(sum, a), sum2 = _mm512_add_ps(sum2, b);
-            _mm512_store_si512(d->p + row * KEYS + key, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+        const __m512 a = _mm512_fmsub_ps(_mm512_load_ps(scores + row * TOGETHER), factor, most);
+        const __m512 b = _mm512_fmsub_ps(_mm512_load_ps(scores + row * TOGETHER + 16), factor, most);
+        above = _mm512_max_ps(above, a), above2 = _mm512_max_ps(above2, b);
+        _mm512_store_si512(p + row * KEYS, (__m512i)_mm512_cvtne2ps_pbh(exp2_16(b), exp2_16(a)));
+    }
+    return _mm512_max_ps(above, above2);
+}
+
+/* Take more for the most where scores are beyond, and scale down what there was: by a power of two, so exactly. */
+static void raise(Desk *d, const Sizes *s, const float *scores, int64_t before, float scale) {
+    for (int row = 0; row < QUERIES; row++) {
+        const __m512 a = _mm512_load_ps(scores + row * TOGETHER), b = _mm512_load_ps(scores + row * TOGETHER + 16);
+        const float here = __builtin_ceilf(_mm512_reduce_max_ps(_mm512_max_ps(a, b)) * scale);
+        if (!(here > d->most[row])) continue;
+        const __m512 down = exp2_16(_mm512_set1_ps(d->most[row] - here));
+        for (int64_t at = 0; at < s->across; at += 16) {
+            float *to = d->gathered + row * s->across + at;
+            _mm512_store_ps(to, _mm512_mul_ps(_mm512_load_ps(to), down));
         }
-        d->sum[row] += _mm512_reduce_add_ps(_mm512_add_ps(sum, sum2));
+        _mm512_store_ps(d->sums + row * 16, _mm512_mul_ps(_mm512_load_ps(d->sums + row * 16), down));
+        for (int64_t key = 0; key < before; key += 16)
+            store16(d->p + row * KEYS + key, _mm512_mul_ps(load16(d->p + row * KEYS + key), down));
+        d->most[row] = here;
+    }
+}
+
+/* Weights of some keys, of which `real` count: while 32 are weighed, the next ones' scores are multiplied. */
+static void weigh_all(Desk *d, const Sizes *s, const bf16 *keys, int64_t count, int64_t real, float scale) {
+    float *scores = d->scores[0];
+    score(d, s, keys);
+    tiles_store(scores, scores + ROWS * TOGETHER, TOGETHER * sizeof(float));
+    for (int64_t key = 0; key < count; key += TOGETHER) {
+        for (int64_t none = real; none < key + TOGETHER; none++)
+            for (int row = 0; row < QUERIES; row++) scores[row * TOGETHER + none - key] = -1e30f;
+        const int more = key + TOGETHER < count;
+        float *next = d->scores[scores == d->scores[0]];
+        bf16 *p = d->p + key;
+        if (more) score(d, s, keys + (key + TOGETHER) * s->deep);
+        __m512 above = weigh(d, scores, p, 0, QUERIES / 2, scale);
+        if (more) tiles_store(next, next + ROWS * TOGETHER, TOGETHER * sizeof(float));
+        above = _mm512_max_ps(above, weigh(d, scores, p, QUERIES / 2, QUERIES, scale));
+        if (_mm512_cmp_ps_mask(above, _mm512_set1_ps(HEADROOM), _CMP_GT_OQ)) {
+            raise(d, s, scores, key, scale);
+            weigh(d, scores, p, 0, QUERIES, scale);
+        }
+        scores = next;
+    }
+    const __m512i ones = _mm512_set1_epi16(0x3F80);
+    for (int row = 0; row < QUERIES; row++) {
+        __m512 sum = _mm512_load_ps(d->sums + row * 16);
+        for (int64_t key = 0; key < count; key += 32)
+            sum = _mm512_dpbf16_ps(sum, (__m512bh)_mm512_load_si512(d->p + row * KEYS + key), (__m512bh)ones);
+        _mm512_store_ps(d->sums + row * 16, sum);
     }
 }
 
@@ -130,12 +161,13 @@ static void take_queries(const Attention *a, const Sizes *s, const bf16 *q, int6
     for (int64_t i = 0; i < count; i++)
         memcpy(d->q + i * s->deep, q + i * a->q_token, a->width * sizeof(bf16));
     memset(d->gathered, 0, QUERIES * s->across * sizeof(float));
-    for (int i = 0; i < QUERIES; i++) d->most[i] = -1e30f, d->sum[i] = 0;
+    memset(d->sums, 0, sizeof d->sums);
+    for (int i = 0; i < QUERIES; i++) d->most[i] = -1e30f;
 }
 
 static void give(const Attention *a, const Sizes *s, const Desk *d, int64_t count, bf16 *out) {
     for (int64_t i = 0; i < count; i++) {
-        const __m512 share = _mm512_set1_ps(1.0f / d->sum[i]);
+        const __m512 share = _mm512_set1_ps(1.0f / _mm512_reduce_add_ps(_mm512_load_ps(d->sums + i * 16)));
         for (int64_t at = 0; at < a->width; at += 16) {
             const __m512 numbers = _mm512_mul_ps(_mm512_load_ps(d->gathered + i * s->across + at), share);
             store_masked(out + i * a->out_token + at, numbers, first(a->width - at));
@@ -150,8 +182,8 @@ static void block(const Attention *a, const Sizes *s, const bf16 *packed, int64_
     take_queries(a, s, a->q + row * a->q_row + of * a->q_head + start * a->q_token, count, d);
     for (int64_t key = 0; key < s->long_; key += KEYS) {
         const int64_t here = s->long_ - key < KEYS ? s->long_ - key : KEYS;
-        score(d, s, keys + key * s->deep, here);
-        weigh(d, s, here, a->keys - key < here ? a->keys - key : here, a->scale * 1.44269504f);
+        const int64_t real = a->keys - key < here ? a->keys - key : here;
+        weigh_all(d, s, keys + key * s->deep, here, real, a->scale * 1.44269504f);
         gather(d, s, values + key * s->across, here);
     }
     give(a, s, d, count, a->out + row * a->out_row + of * a->out_head + start * a->out_token);

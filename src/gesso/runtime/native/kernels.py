@@ -9,6 +9,7 @@ from jaxtyping import BFloat16
 from torch import Tensor, nn
 
 from gesso.runtime.native.build import library
+from gesso.runtime.native.product import Multiplier
 
 __all__ = ["WIDEST", "Kernels", "kernels"]
 
@@ -55,6 +56,10 @@ class Kernels:
     """
 
     library: ctypes.CDLL
+
+    def multiplier(self) -> Multiplier | None:
+        """What multiplies by weights that are laid out for it."""
+        return Multiplier(self.library)
 
     def attend(
         self,
