@@ -221,6 +221,7 @@ void product(const Product *p, float *room, int64_t threads) {
    Steps: numbers from one column, channel and pixel to the next. */
 void lay_out(const Product *p, const bf16 *from, const int64_t *steps, bf16 *to) {
     const int64_t part = p->deep / p->parts, taps = p->side * p->side, panel = p->deep * taps * PANEL;
+    const __m512i pairs = _mm512_setr_epi32(0, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240);
 #pragma omp parallel for
     for (int64_t each = 0; each < p->across / PANEL * p->parts * taps; each++) {
         const int64_t which = each / taps / p->parts, channel = each / taps % p->parts * part, tap = each % taps;
@@ -230,6 +231,11 @@ void lay_out(const Product *p, const bf16 *from, const int64_t *steps, bf16 *to)
             const int64_t real = first + column % COLUMNS + column / COLUMNS * p->apart;
             const bf16 *at = from + real * steps[0] + channel * steps[1] + tap * steps[2];
             bf16 *place = tiles + column / COLUMNS * TILE + column % COLUMNS * 2;
+            if (steps[1] == 1) {
+                for (int64_t i = 0; i < part; i += DEPTH)
+                    _mm512_i32scatter_epi32(place + i * PANEL, pairs, _mm512_loadu_si512(at + i), 4);
+                continue;
+            }
             for (int64_t i = 0; i < part; i++) place[i / DEPTH * STEP + i % DEPTH / 2 * 32 + i % 2] = at[i * steps[1]];
         }
     }
