@@ -22,6 +22,7 @@ from gesso.networks import autoencoder, unet
 from gesso.networks.attention import Attention, GatedProjection
 from gesso.networks.seamless import seamless
 from gesso.networks.structure import ActivatedNorm, Joined
+from gesso.runtime.maps import Maps
 from gesso.runtime.native.kernels import Kernels, kernels
 from gesso.runtime.native.whole import rounder
 from gesso.runtime.packing import Packed
@@ -55,11 +56,18 @@ class Counting(Kernels):
         return self._counted("attend", lambda: Attention.attend(layer, q, k, v))
 
     def group_norm(
-        self, x: Tensor, layer: nn.GroupNorm, shift: Tensor | None = None, *, activate: bool
+        self,
+        x: Tensor,
+        layer: nn.GroupNorm,
+        shift: Tensor | None = None,
+        *,
+        activate: bool,
+        out: Tensor | None = None,
     ) -> Tensor:
         assert activate == isinstance(layer, ActivatedNorm)
         given = (x,) if shift is None else (x, shift)
-        return self._counted("group_norm", lambda: type(layer).forward(layer, *given))
+        made = self._counted("group_norm", lambda: type(layer).forward(layer, *given))
+        return made if out is None else out.copy_(made)
 
     def layer_norm(self, x: Tensor, layer: nn.LayerNorm) -> Tensor:
         return self._counted("layer_norm", lambda: nn.LayerNorm.forward(layer, x))
@@ -315,3 +323,26 @@ def test_gates_are_multiplied_by_our_kernels_unless_somebody_looks() -> None:
             layer.proj.register_forward_hook(lambda *told: seen.append(told[2].shape[-1]))
             assert torch.allclose(layer(x).float(), before.float(), atol=2**-7)
     assert seen == [128]
+
+
+@packs
+def test_a_decoder_by_bands_gives_the_same_bits(narrow: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps that count as large are made some rows at a time, in memory that goes back afterwards."""
+    latents = torch.randn(2, 4, 12, 10, generator=torch.Generator().manual_seed(0)).bfloat16()
+    made = list[Maps]()
+
+    class Seen(Maps):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr("gesso.tuned.Maps", Seen)
+    with torch.inference_mode():
+        with tuned([narrow.vae]):
+            whole = narrow.vae.decode(latents)
+        for each in ("gesso.runtime.maps.LARGE", "gesso.runtime.fused.LARGE", "gesso.tuned.LARGE"):
+            monkeypatch.setattr(each, 2**12)
+        monkeypatch.setattr("gesso.runtime.fused.BAND", 2**14)
+        with tuned([narrow.vae]):
+            assert torch.equal(narrow.vae.decode(latents), whole)
+        assert made[-1].laid == 0

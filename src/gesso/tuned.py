@@ -16,8 +16,8 @@ from torch.nn import functional
 from gesso.networks import autoencoder, unet
 from gesso.networks.attention import Attention, FeedForward, GatedProjection
 from gesso.networks.structure import ActivatedNorm, Joined
-from gesso.runtime.fused import Enlarger, added
-from gesso.runtime.kept import pairs
+from gesso.runtime.fused import Enlarger, added, banded, convolved, product_rows
+from gesso.runtime.maps import LARGE, Maps, Rows
 from gesso.runtime.native.kernels import WIDEST, Kernels, kernels
 from gesso.runtime.native.whole import rounder
 from gesso.runtime.packing import Packed, Packer, Porter, packable
@@ -46,16 +46,20 @@ def tuned(networks: Iterable[nn.Module], found: Kernels | None = None) -> Genera
         found: the compiled kernels; unless given, this machine's.
     """
     found = found or kernels()
-    packer = Packer(rounder(), found and found.multiplier())
+    packer, maps = Packer(rounder(), found and found.multiplier()), Maps()
     with ExitStack() as undo:
         for layer in (each for network in networks for each in network.modules()):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 undo.callback(layer.register_forward_pre_hook(packer).remove)
-                continue
             if isinstance(layer, GatedProjection):
                 packer.halved.add(layer.proj)
-            twins = {} if found is None else _twins(found, layer)
-            for name, twin in {**twins, **_packing(packer, layer)}.items():
+            if isinstance(layer, autoencoder.Decoder | autoencoder.Encoder):
+                # what comes after it has maps of other sizes
+                undo.callback(layer.register_forward_hook(maps.clear, always_call=True).remove)
+            twins = {} if found is None else _twins(found, maps, layer)
+            if found is not None and isinstance(layer, autoencoder.Residual):
+                twins = {"forward": partial(_residual, found, packer, maps, layer)}
+            for name, twin in {**twins, **_packing(packer, maps, layer)}.items():
                 setattr(layer, name, twin)
                 undo.callback(layer.__dict__.pop, name, None)
         yield
@@ -68,7 +72,7 @@ TOGETHER = 256
 Twin = Callable[..., Tensor]
 
 
-def _twins(found: Kernels, layer: nn.Module) -> dict[str, Twin]:
+def _twins(found: Kernels, maps: Maps, layer: nn.Module) -> dict[str, Twin]:
     """What takes the place of a layer's methods, by their names."""
     match layer:
         case Attention():
@@ -76,29 +80,37 @@ def _twins(found: Kernels, layer: nn.Module) -> dict[str, Twin]:
         case GatedProjection():
             return {"forward": partial(_gated, found, layer)}
         case nn.GroupNorm() if layer.affine:
-            return {"forward": partial(_group_norm, found, layer)}
+            return {"forward": partial(_group_norm, found, maps, layer)}
         case nn.LayerNorm() if layer.elementwise_affine and len(layer.normalized_shape) == 1:
             return {"forward": partial(_layer_norm, found, layer)}
         case _:
             return {}
 
 
-def _packing(packer: Packer, layer: nn.Module) -> dict[str, Twin]:
+def _packing(packer: Packer, maps: Maps, layer: nn.Module) -> dict[str, Twin]:
     """The same of layers that gain by packed weights."""
     match layer:
+        case nn.Conv2d():
+            return {"forward": partial(_convolved, maps, layer)}
         case Joined():
-            return {"forward": partial(_joined, layer)}
+            return {"forward": partial(_joined, maps, layer)}
         case unet.Upsample() | autoencoder.Upsample():
-            return {"forward": partial(_enlarged, packer, Enlarger(), layer)}
+            return {"forward": partial(_enlarged, packer, Enlarger(maps), layer)}
         case _:
             return {}
 
 
-def _joined(joint: Joined, x: Tensor, layer: nn.Module, *given: Tensor) -> Tensor:
+def _convolved(maps: Maps, layer: nn.Conv2d, x: Tensor) -> Tensor:
+    if isinstance(layer.weight, Packed | Tiled) and _fits(x):
+        return convolved(layer, x, maps)
+    return type(layer).forward(layer, x)
+
+
+def _joined(maps: Maps, joint: Joined, x: Tensor, layer: nn.Module, *given: Tensor) -> Tensor:
     last = _last(layer)
     if last is None:
         return type(joint).forward(joint, x, layer, *given)
-    with _instead(last, partial(_plus, x, last)):
+    with _instead(last, partial(_plus, maps, x, last)):
         return layer(*given)
 
 
@@ -117,12 +129,12 @@ def _last(layer: nn.Module) -> nn.Conv2d | nn.Linear | None:
     return None if any(_watched(each) for each in (last, *around)) else last
 
 
-def _plus(x: Tensor, layer: nn.Conv2d | nn.Linear, h: Tensor) -> Tensor:
+def _plus(maps: Maps, x: Tensor, layer: nn.Conv2d | nn.Linear, h: Tensor) -> Tensor:
     """What was there and what a layer makes of h, whose weight is there by now, in whatever form."""
     if isinstance(layer.weight, Packed) and _fits(x, h):
-        return added(x, layer, h)
+        return added(x, layer, h, maps)
     if isinstance(layer, nn.Conv2d) and isinstance(layer.weight, Tiled) and _fits(x, h):
-        return layer.weight.convolved(h, layer.bias, pairs(layer.padding)[0], x)
+        return convolved(layer, h, maps, x)
     forward: Any = type(layer).forward
     return x + forward(layer, h)
 
@@ -130,11 +142,13 @@ def _plus(x: Tensor, layer: nn.Conv2d | nn.Linear, h: Tensor) -> Tensor:
 @contextmanager
 def _instead(layer: nn.Module, forward: Twin) -> Generator[None]:
     """Something else done where a layer is called."""
+    own = {name: twin for name, twin in vars(layer).items() if name == "forward"}
     layer.forward = forward
     try:
         yield
     finally:
         del layer.forward
+        vars(layer).update(own)
 
 
 def _enlarged(
@@ -202,11 +216,29 @@ def _watched(layer: nn.Module) -> bool:
     return not all(isinstance(getattr(each, "__self__", each), Porter) for each in hooks)
 
 
-def _group_norm(found: Kernels, layer: nn.GroupNorm, x: Tensor, *shift: Tensor) -> Tensor:
+def _group_norm(found: Kernels, maps: Maps, layer: nn.GroupNorm, x: Tensor, *shift: Tensor) -> Tensor:
     last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
     if not (last and _fits(x, layer.weight, *shift)):
         return type(layer).forward(layer, x, *shift)
-    return found.group_norm(x, layer, *shift, activate=isinstance(layer, ActivatedNorm))
+    out = maps.empty(x.shape, x.dtype)
+    return found.group_norm(x, layer, *shift, activate=isinstance(layer, ActivatedNorm), out=out)
+
+
+def _residual(found: Kernels, packer: Packer, maps: Maps, layer: autoencoder.Residual, x: Tensor) -> Tensor:
+    """Of large maps nothing is whole but what comes in, what the first convolution makes, and the end."""
+    convs = [each for each in layer.children() if isinstance(each, nn.Conv2d)]
+    plain = not (x.nbytes >= LARGE and _fits(x) and x.is_contiguous(memory_format=torch.channels_last))
+    if plain or any(map(_watched, layer.children())):
+        return type(layer).forward(layer, x)
+    for each in convs:
+        packer(each, (x[:, :1].expand(-1, each.in_channels, -1, -1),))
+    if not all(isinstance(each.weight, Packed | Tiled) and each.stride == (1, 1) for each in convs):
+        return type(layer).forward(layer, x)
+    h = banded(layer.conv1, found.normed(x, layer.norm1, activate=True), maps)
+    around = Rows.of(x)
+    if layer.nin_shortcut is not None:
+        around = product_rows(layer.nin_shortcut, around)
+    return banded(layer.conv2, found.normed(h, layer.norm2, activate=True), maps, around)
 
 
 def _layer_norm(found: Kernels, layer: nn.LayerNorm, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gesso.runtime.fused import Enlarger, added
+from gesso.runtime.maps import Maps
 from gesso.runtime.packing import Packer
 
 pytestmark = pytest.mark.skipif(
@@ -31,7 +32,7 @@ def test_a_layer_and_what_was_there_are_added_as_if_rounded_once() -> None:
         (conv, random(2, 40, 6, 5), random(2, 24, 6, 5)),
     ):
         Packer()(layer, (h,))
-        ours = added(x, layer, h)
+        ours = added(x, layer, h, Maps())
         wide = x.float() + type(layer).forward(layer.float(), h.float())
         assert near(ours, wide)
         assert ours.stride() == x.stride()
@@ -41,7 +42,7 @@ def test_a_layer_and_what_was_there_are_added_as_if_rounded_once() -> None:
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_convolution_of_an_enlarged_map(bias: bool) -> None:
     conv = nn.Conv2d(24, 40, 3, padding=1, bias=bias).bfloat16()
-    x, enlarger = random(2, 24, 6, 5), Enlarger()
+    x, enlarger = random(2, 24, 6, 5), Enlarger(Maps())
     wide = functional.interpolate(x.float(), scale_factor=2.0)
     for _ in range(2):
         ours = enlarger(Packer(), conv, x)
@@ -54,7 +55,7 @@ def test_the_convolution_of_an_enlarged_map(bias: bool) -> None:
 
 @torch.inference_mode()
 def test_what_was_made_of_a_weight_goes_with_it() -> None:
-    conv, enlarger, made = nn.Conv2d(8, 8, 3, padding=1).bfloat16(), Enlarger(), list[ref[nn.Module]]()
+    conv, enlarger, made = nn.Conv2d(8, 8, 3, padding=1).bfloat16(), Enlarger(Maps()), list[ref[nn.Module]]()
 
     class Seeing(Packer):
         def __call__(self, layer: nn.Module, given: tuple[Tensor, ...]) -> None:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import BFloat16
 from torch import Tensor, nn
 
+from gesso.runtime.maps import Rows
 from gesso.runtime.native.build import library
 from gesso.runtime.native.product import Multiplier
 
@@ -90,6 +91,7 @@ class Kernels:
         shift: BFloat16[Tensor, "b c"] | None = None,
         *,
         activate: bool,
+        out: BFloat16[Tensor, "b c h w"] | None = None,
     ) -> BFloat16[Tensor, "b c h w"]:
         """Group normalisation.
 
@@ -97,15 +99,34 @@ class Kernels:
             x: channels last.
             shift: added to every position before; contiguous.
             activate: whether a SiLU follows.
+            out: where it goes, channels last; unless given, memory of its own.
         """
-        out = torch.empty_like(x)
-        pixels = x.shape[2] * x.shape[3]
-        chunk = min(512, max(16, -(-pixels // CHUNKS)))
-        counts = (x.shape[0], pixels, x.shape[1], layer.num_groups, chunk)
-        told = _Norm(*_pointers(x, layer.weight, layer.bias, shift, out), *counts, layer.eps, activate)
+        out = torch.empty_like(x) if out is None else out
+        told = _told(layer, (x, shift, out), activate=activate)
         room = torch.empty(self._room("group_norm_room", told), dtype=torch.float32)
         self.library.group_norm(ctypes.byref(told), _pointer(room))
         return out
+
+    def normed(self, x: BFloat16[Tensor, "b c h w"], layer: nn.GroupNorm, *, activate: bool) -> Rows:
+        """The same, some rows of a picture at a time."""
+        told = _told(layer, (x, None, x), activate=activate)
+        room = torch.empty(self._room("group_norm_room", told), dtype=torch.float32)
+        self.library.group_norm_factors(ctypes.byref(told), _pointer(room))
+        factors = room[-2 * x.shape[0] * x.shape[1] :].view(x.shape[0], -1)
+
+        def part(picture: int, first: int, last: int) -> Tensor:
+            size = (1, x.shape[1], last - first, x.shape[3])
+            out = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
+            within = range(max(0, first), min(last, x.shape[2]))
+            out[:, :, : within.start - first] = 0
+            out[:, :, within.stop - first :] = 0
+            seen = x[picture : picture + 1, :, within.start : within.stop]
+            place = out[:, :, within.start - first : within.stop - first]
+            told = _told(layer, (seen, None, place), activate=activate)
+            self.library.group_norm_apply(ctypes.byref(told), _pointer(factors[picture]))
+            return out
+
+        return Rows(x.shape, x.dtype, part)
 
     def layer_norm(self, x: BFloat16[Tensor, "*n d"], layer: nn.LayerNorm) -> BFloat16[Tensor, "*n d"]:
         """Normalisation of each row by itself; x is contiguous."""
@@ -126,6 +147,17 @@ class Kernels:
         function: Any = self.library[name]
         function.restype = ctypes.c_int64
         return function(ctypes.byref(told))
+
+
+def _told(
+    layer: nn.GroupNorm, maps: tuple[Tensor, Tensor | None, Tensor], *, activate: bool
+) -> ctypes.Structure:
+    """What the kernel must know: of x, of what is added before, and of where the result goes."""
+    x, shift, out = maps
+    pixels = x.shape[2] * x.shape[3]
+    chunk = min(512, max(16, -(-pixels // CHUNKS)))
+    counts = (x.shape[0], pixels, x.shape[1], layer.num_groups, chunk)
+    return _Norm(*_pointers(x, layer.weight, layer.bias, shift, out), *counts, layer.eps, activate)
 
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:

@@ -86,7 +86,8 @@ int64_t group_norm_room(const Norm *n) {
     return n->rows * 2 * n->channels * ((n->pixels + n->chunk - 1) / n->chunk + 1);
 }
 
-void group_norm(const Norm *n, float *room) {
+/* What every channel of every row is multiplied by, and what is then added: at the end of `room`. */
+float *group_norm_factors(const Norm *n, float *room) {
     const int64_t chunks = (n->pixels + n->chunk - 1) / n->chunk, both = 2 * n->channels;
     float *factors = room + n->rows * chunks * both;
 #pragma omp parallel
@@ -100,13 +101,20 @@ void group_norm(const Norm *n, float *room) {
 #pragma omp for
         for (int64_t row = 0; row < n->rows; row++)
             settle(n, shift_of(n, row), room + row * chunks * both, chunks, factors + row * both);
-#pragma omp for
-        for (int64_t i = 0; i < n->rows * chunks; i++) {
-            const int64_t start = i % chunks * n->chunk, count = least(n->chunk, n->pixels - start);
-            apply(n, i / chunks * n->pixels + start, count, factors + i / chunks * both);
-        }
+    }
+    return factors;
+}
+
+void group_norm_apply(const Norm *n, const float *factors) {
+    const int64_t chunks = (n->pixels + n->chunk - 1) / n->chunk;
+#pragma omp parallel for
+    for (int64_t i = 0; i < n->rows * chunks; i++) {
+        const int64_t start = i % chunks * n->chunk, count = least(n->chunk, n->pixels - start);
+        apply(n, i / chunks * n->pixels + start, count, factors + i / chunks * 2 * n->channels);
     }
 }
+
+void group_norm(const Norm *n, float *room) { group_norm_apply(n, group_norm_factors(n, room)); }
 
 /* Each row of `channels` numbers by itself; `pixels` is how many. */
 void layer_norm(const Norm *n) {
