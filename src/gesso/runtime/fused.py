@@ -53,16 +53,19 @@ def banded(layer: nn.Conv2d, h: Rows, maps: Maps, x: Rows | None = None) -> Floa
     out = maps.empty(made.size, made.dtype)
     for picture, first, last in _bands(made.size, layer.in_channels):
         place = out[picture : picture + 1, :, first:last]
-        if x is None:
-            place.copy_(made.part(picture, first, last))
-            continue
-        seen, around = _seen(layer, h, picture, first, last), x.part(picture, first, last)
-        if isinstance(layer.weight, Packed):
-            place.copy_(around)
-            torch.ops.mkldnn._convolution_pointwise_.binary(place, seen, *_how(layer, _aside(layer)), *ADDED)
-        else:
-            place.copy_(_product(layer, seen, _aside(layer), around))
+        around = None if x is None else x.part(picture, first, last)
+        _fill(place, layer, _seen(layer, h, picture, first, last), around)
     return out
+
+
+def _fill(place: Tensor, layer: nn.Conv2d, seen: Tensor, around: Tensor | None) -> None:
+    if isinstance(layer.weight, Tiled):
+        layer.weight.convolved(seen, layer.bias, _aside(layer), around, out=place)
+    elif around is None:
+        place.copy_(_product(layer, seen, _aside(layer)))
+    else:
+        place.copy_(around)
+        torch.ops.mkldnn._convolution_pointwise_.binary(place, seen, *_how(layer, _aside(layer)), *ADDED)
 
 
 def product_rows(layer: nn.Conv2d, h: Rows) -> Rows:

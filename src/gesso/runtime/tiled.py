@@ -59,14 +59,20 @@ class Tiled(Kept):
         return _linear if func is functional.linear else _convolution
 
     def convolved(
-        self, x: Tensor, bias: Tensor | None, pad: tuple[int, ...], add: Tensor | None = None
+        self,
+        x: Tensor,
+        bias: Tensor | None,
+        pad: tuple[int, ...],
+        add: Tensor | None = None,
+        *,
+        out: Tensor | None = None,
     ) -> Tensor:
-        """The convolution of a map, and what is added to it."""
+        """The convolution of a map, and what is added to it; into a place, if there is one for it."""
         last, more = (
             each if each is None else each.contiguous(memory_format=torch.channels_last) for each in (x, add)
         )
         assert last is not None
-        return self.multiplier.convolution(last, (self.numbers, self.how), bias, pad, more)
+        return self.multiplier.convolution(last, (self.numbers, self.how), bias, pad, more, out=out)
 
     def gated(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """The first half of the product with each row, times the GELU of the second."""

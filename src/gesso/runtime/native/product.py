@@ -80,6 +80,8 @@ class Multiplier:
         bias: BFloat16[Tensor, " o"] | None,
         pad: tuple[int, ...],
         add: BFloat16[Tensor, "b o h2 w2"] | None = None,
+        *,
+        out: BFloat16[Tensor, "b o h2 w2"] | None = None,
     ) -> BFloat16[Tensor, "b o h2 w2"]:
         """A convolution of stride 1.
 
@@ -88,6 +90,7 @@ class Multiplier:
             weight: its numbers and their layout.
             pad: zeros above and below, left and right; fewer than the kernel's side.
             add: added to the result before it is rounded; channels last.
+            out: where it goes, channels last; unless given, memory of its own.
         """
         numbers, layout = weight
         images, _, *sides = x.shape
@@ -96,7 +99,8 @@ class Multiplier:
             layout.across,
             *(each + 2 * more - layout.side + 1 for each, more in zip(sides, pad, strict=True)),
         )
-        out = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
+        if out is None:
+            out = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
         told = _told(layout, (images, *sides), pad)
         self._run(told, x, numbers, bias, add, out)
         return out
