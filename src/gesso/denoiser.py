@@ -5,7 +5,7 @@ D(x; σ) = c_skip(σ) x + c_out(σ) F(c_in(σ) x; c_noise(σ)).
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gesso.conditioning.conditioning import Conditioning
 from gesso.networks.unet import Additions
+from gesso.runtime.gpu.graphs import Replayed
 from gesso.sampling.levels import NoiseLevels
 from gesso.sampling.prediction import Prediction
 
@@ -62,6 +63,7 @@ class Denoiser:
         levels: σ ↔ the network's time index.
         dtype: what the network computes in; latents stay float32 outside it.
         controls: what acts inside the network, in this order.
+        replayed: the network, where it can be recorded; called where no control acts.
     """
 
     network: nn.Module
@@ -69,6 +71,11 @@ class Denoiser:
     levels: NoiseLevels
     dtype: torch.dtype = torch.float32
     controls: Sequence[Control] = ()
+    replayed: Replayed | None = None
+
+    def steady(self) -> AbstractContextManager[None]:
+        """While the block runs, nothing but controls changes what the network computes."""
+        return nullcontext() if self.replayed is None else self.replayed.steady()
 
     def __call__(
         self, x: Float[Tensor, "b c h w"], sigma: float, cond: Conditioning
@@ -92,6 +99,8 @@ class Denoiser:
         if cond.concat is not None:
             inputs = torch.cat([inputs, cond.concat], dim=1)
         told = (inputs, call.t, cond.context, cond.vector)
+        if self.replayed is not None and not self.controls:
+            return self.replayed(*told)
         with ExitStack() as stack:
             found = [stack.enter_context(control.during(call)) for control in self.controls]
             additions = [each for each in found if each is not None]

@@ -25,13 +25,14 @@ from gesso.families.roundable import expected
 from gesso.families.waiting import Waiting
 from gesso.networks.autoencoder import Autoencoder
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
-from gesso.runtime.device import choose_device, choose_dtype
+from gesso.runtime.device import choose_device, choose_dtype, ranging
 from gesso.runtime.memory import held, memory_errors
+from gesso.runtime.gpu.graphs import Replayed
 from gesso.runtime.quantized import GRIDS, Grid
 from gesso.sampling.prediction import PREDICTIONS
 from gesso.tuned import KERNELS
 
-__all__ = ["ROUNDINGS", "Model", "Origins", "builtin", "load", "sizes"]
+__all__ = ["ROUNDINGS", "Model", "Origins", "builtin", "load", "sizes", "type_of"]
 
 ROUNDINGS = ("none", *GRIDS)
 """What weights may be rounded to."""
@@ -202,15 +203,19 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
     parts = {name: _rounding(name, drawing, quantize) for name, drawing in parts.items()}
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
+    kinds = {name: _kind(name, identity, kind, place) for name in parts}
     if not weights:
-        outline = {name: drawing.network.to(kind) for name, drawing in parts.items()}
+        outline = {name: drawing.network.to(kinds[name]) for name, drawing in parts.items()}
         return replace(_model(identity, outline, (place, kind), origins), kernels=kernels, quantize=quantize)
     room = None if memory is None else max(0, memory - held(place))
     with memory_errors(f"loading {identity.checkpoint.path.name}"):
         waiting = _waiting(parts, place, kind, room)
-        networks = _read(parts, waiting, place, kind)
+        networks = _read(parts, waiting, place, kinds)
         identity = _asked(identity, networks["unet"], waiting.get("unet"), place, kind)
     made = _model(identity, networks, (place, kind), origins)
+    if place.type == "cuda" and kernels == "auto" and room is None:
+        # recordings keep the memory that they work in
+        made.denoiser = replace(made.denoiser, replayed=Replayed(networks["unet"]))
     return replace(made, memory=room, waiting=waiting, kernels=kernels, quantize=quantize)
 
 
@@ -221,13 +226,23 @@ def _check(kernels: str, quantize: str) -> None:
 
 
 def _read(
-    parts: Mapping[str, Drawing], waiting: Mapping[str, Waiting], device: torch.device, dtype: torch.dtype
+    parts: Mapping[str, Drawing],
+    waiting: Mapping[str, Waiting],
+    device: torch.device,
+    kinds: Mapping[str, torch.dtype],
 ) -> dict[str, nn.Module]:
     """The networks, with their weights in where those need not wait."""
     return {
-        name: waiting[name].network if name in waiting else filled(drawing, device, dtype)
+        name: waiting[name].network if name in waiting else filled(drawing, device, kinds[name])
         for name, drawing in parts.items()
     }
+
+
+def _kind(name: str, identity: Identity, kind: torch.dtype, device: torch.device) -> torch.dtype:
+    """What a part computes in: an autoencoder that overflows in half precision takes as narrow a type that
+    does not, where the device has one."""
+    overflows = name == "vae" and kind is torch.float16 and not identity.facts.latent.narrow
+    return ranging(device) if overflows else kind
 
 
 def builtin() -> Path:
@@ -238,6 +253,11 @@ def builtin() -> Path:
 def sizes(network: nn.Module) -> Shapes:
     """The size of every parameter of a network, by its name."""
     return Shapes({name: tuple(each.shape) for name, each in network.named_parameters()})
+
+
+def type_of(network: nn.Module) -> torch.dtype:
+    """What a network computes in."""
+    return next(network.parameters()).dtype
 
 
 def _drawn(

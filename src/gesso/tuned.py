@@ -31,8 +31,12 @@ KERNELS = ("auto", "plain")
 
 
 def in_force(chosen: str, device: torch.device, dtype: torch.dtype) -> str:
-    """What networks of such numbers run by: others than bfloat16 on a CPU know torch's own kernels alone."""
-    return chosen if (device.type, dtype) == ("cpu", torch.bfloat16) else "plain"
+    """What networks of such numbers run by: float32 knows torch's own kernels alone."""
+    return chosen if (device.type, dtype) in TUNED else "plain"
+
+
+TUNED = {("cpu", torch.bfloat16), ("cuda", torch.bfloat16), ("cuda", torch.float16)}
+"""Devices and numbers for which there are faster kernels."""
 
 
 @contextmanager

@@ -30,7 +30,10 @@ _METADATA_NAMES = {
 }
 
 PLAYGROUND = LatentSpace(
-    scale=0.5, mean=(-1.6574, 1.886, -1.383, 2.5155), std=(8.4927, 5.9022, 6.5498, 5.2299)
+    scale=0.5,
+    mean=(-1.6574, 1.886, -1.383, 2.5155),
+    std=(8.4927, 5.9022, 6.5498, 5.2299),
+    narrow=False,
 )
 """Playground v2.5's latent space. Source: its published vae/config.json (latents_mean, latents_std)."""
 

@@ -32,11 +32,16 @@ class HeadRule:
 
 @dataclass(frozen=True)
 class LatentSpace:
-    """How the autoencoder's latents are scaled for the denoiser: scaled = (latents - mean) / std * scale."""
+    """How the autoencoder's latents are scaled for the denoiser: scaled = (latents - mean) / std * scale.
+
+    Args:
+        narrow: whether the published autoencoder's numbers stay within half precision.
+    """
 
     scale: float
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    narrow: bool = True
 
 
 @dataclass(frozen=True)

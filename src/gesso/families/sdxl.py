@@ -9,7 +9,8 @@ from gesso.families.signs import UNET, context_width, either, has, inputs, lacks
 __all__ = ["REFINER", "SDXL"]
 
 _SHAPE = (has(f"{UNET}input_blocks.0.0.weight"), has(f"{UNET}label_emb.0.0.weight"), projections(2))
-_LATENT = LatentSpace(0.13025)
+# half precision overflows in the decoder: madebyollin/sdxl-vae-fp16-fix, the card
+_LATENT = LatentSpace(0.13025, narrow=False)
 _HEADS = HeadRule(width=64)
 _CHANNELS = (
     Variant("base", (inputs(4),)),

@@ -208,7 +208,7 @@ def _denoised(chain: Chain, run: Run, *, wide: bool = False) -> Generator[Event,
             denoiser = replace(model.denoiser, dtype=dtype, controls=acting)
             guided = guide(denoiser, each, run.conditions[each.model], _place(run, model))
             denoise = _held(run, guided)
-            with run.spending[each.model].at_work():
+            with run.spending[each.model].at_work(), denoiser.steady():
                 x = yield from _steps(chain, run, each, denoise, (x, noise))
             chain.notes.extend(short.notes)
             chain.spared += short.spared * inner_work(model, run.plan)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gesso.model import Model
+from gesso.model import Model, type_of
 from gesso.networks.autoencoder import Moments
 from gesso.networks.banded import banded_decode, banded_encode, whole_decode, whole_encode
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
@@ -29,8 +29,8 @@ def decode(
     Raises:
         OutOfMemory: not even bands fit.
     """
-    space = room(model)
-    network = model.decoder
+    space, network = room(model), model.decoder
+    unscaled = unscaled.to(type_of(network))
     if whole or space is None or _takes(model, unscaled) <= space:
         # what the denoiser left is of other sizes
         give_back()
@@ -43,7 +43,8 @@ def decode(
 def fits(model: Model, cells: tuple[int, int]) -> bool:
     """Whether a picture of so many latent cells, height and width, can be decoded whole."""
     space = room(model)
-    latents = torch.empty((1, model.identity.latent_channels, *cells), dtype=model.dtype, device="meta")
+    kind = type_of(model.decoder)
+    latents = torch.empty((1, model.identity.latent_channels, *cells), dtype=kind, device="meta")
     return space is None or _takes(model, latents) <= space
 
 
@@ -61,6 +62,7 @@ def encode(model: Model, pixels: Float[Tensor, "b p H W"]) -> Moments:
         OutOfMemory: not even bands fit.
     """
     space, network = room(model), model.encoder
+    pixels = pixels.to(type_of(network))
     # a tiny encoder takes little; there is no encoding in bands for it
     if isinstance(network, TinyEncoder) or space is None or whole_encode(network, pixels) <= space:
         return network.encode(pixels)

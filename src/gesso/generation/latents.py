@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gesso.errors import NotFinite
 from gesso.families.work import tiny_decoder_work, unet_work
 from gesso.generation.large import decode, encode
-from gesso.model import Model, sizes
+from gesso.model import Model, sizes, type_of
 from gesso.networks.tiny_autoencoder import TinyDecoder
 
 __all__ = [
@@ -76,7 +76,7 @@ def as_image(pixels: Float[Tensor, "1 3 h w"]) -> Image.Image:
 
 def encoded(model: Model, pixels: Float[Tensor, "1 3 H W"]) -> Float[Tensor, "1 c h w"]:
     """A picture's latents: the mean of what the autoencoder says of it, unscaled."""
-    return encode(model, pixels.to(model.device, model.dtype)).mean.float()
+    return encode(model, pixels.to(model.device)).mean.float()
 
 
 def decoded(
@@ -91,20 +91,21 @@ def decoded(
         NotFinite: the numbers overflow even in float32.
     """
     unscaled = model.unscaled(latents)
-    pixels, notes = decode(model, unscaled.to(model.dtype), whole=whole)
+    pixels, notes = decode(model, unscaled, whole=whole)
     if torch.isfinite(pixels).all():
         return as_image(pixels), notes
+    narrow = type_of(model.decoder)
     with widened(model.decoder):
-        pixels, notes = decode(model, unscaled.float(), whole=whole)
+        pixels, notes = decode(model, unscaled, whole=whole)
     if not torch.isfinite(pixels).all():
         raise NotFinite("decoded pixels must be finite, however: they overflow in float32 too")
-    return as_image(pixels), (f"decoded in float32: {model.dtype} overflowed", *notes)
+    return as_image(pixels), (f"decoded in float32: {narrow} overflowed", *notes)
 
 
 @contextmanager
 def widened(network: nn.Module) -> Generator[None]:
     """A network in float32 for a while; narrower weights come back exactly as they were."""
-    dtype = next(network.parameters()).dtype
+    dtype = type_of(network)
     network.float()
     try:
         yield
@@ -117,9 +118,10 @@ def preview(model: Model, latents: Float[Tensor, "1 c h w"]) -> Image.Image:
     tiny = model.networks.get("preview") or model.networks.get("decoder")
     if isinstance(tiny, TinyDecoder):
         small = _shrunk(latents, _affordable(model, tiny, latents))
-        return as_image(tiny.decode(small.to(model.dtype)).nan_to_num())
+        return as_image(tiny.decode(small.to(type_of(tiny))).nan_to_num())
     small = _shrunk(latents, max(1.0, max(latents.shape[-2:]) / PREVIEW_CELLS))
-    return as_image(model.decoder.decode(model.unscaled(small).to(model.dtype)).nan_to_num())
+    unscaled = model.unscaled(small).to(type_of(model.decoder))
+    return as_image(model.decoder.decode(unscaled).nan_to_num())
 
 
 def _shrunk(latents: Float[Tensor, "b c h w"], by: float) -> Float[Tensor, "1 c u v"]:

@@ -31,6 +31,7 @@ from gesso.model import Model
 from gesso.networks.seamless import seamless
 from gesso.runtime.heap import kept
 from gesso.tuned import tuned
+from gesso.tuned_cards import tuned_on_card
 
 __all__ = ["Painting", "Run", "original", "put", "resized", "shown", "start"]
 
@@ -105,7 +106,13 @@ def start(plan: Plan, model: Model, fitting: Fitting, before: Sequence[Painting]
     if model.kernels == "auto":
         guides = (guide for each in controls for guide in each.guides.values())
         working = {network for each in models.values() for network in _pictured(each)}
-        fitting.enter_context(tuned({*working, *(guide.network for guide in guides)}))
+        every = {*working, *(guide.network for guide in guides)}
+        if model.device.type == "cuda":
+            passing = {waits.network for each in models.values() for waits in each.waiting.values()}
+            fitting.enter_context(tuned_on_card(every - passing))
+            fitting.enter_context(tuned_on_card(every & passing, joins=False))
+        else:
+            fitting.enter_context(tuned(every))
     full = named_shown(named_image_prompts(fitting.put(models, full, plan.sigmas)))
     full = full.model_copy(update={"controls": tuple(each.use for each in controls)})
     if full.seamless is not None:

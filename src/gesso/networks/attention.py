@@ -17,7 +17,16 @@ from torch.nn import functional
 
 from gesso.networks.structure import Joined, Shapes, conv, count, group_norm, layer_norm, linear, under, wired
 
-__all__ = ["Attention", "GatedProjection", "Gather", "Heads", "SpatialTransformer", "Technique", "around"]
+__all__ = [
+    "Attention",
+    "GatedProjection",
+    "Gather",
+    "Heads",
+    "SpatialTransformer",
+    "Technique",
+    "TransformerBlock",
+    "around",
+]
 
 Heads = Callable[[int], int]
 """Width to number of attention heads: the one thing about attention that shapes cannot tell."""

@@ -6,7 +6,7 @@ import torch
 
 from gesso.errors import NoDevice, UnknownName
 
-__all__ = ["DTYPES", "choose_device", "choose_dtype"]
+__all__ = ["DTYPES", "choose_device", "choose_dtype", "ranging"]
 
 DTYPES: dict[str, torch.dtype] = {
     "float32": torch.float32,
@@ -71,6 +71,15 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
         case _:
             # Older versions of torch do not tell.
             return _cpu_dtype(getattr(torch.cpu, "get_capabilities", dict[str, object])())
+
+
+def ranging(device: torch.device) -> torch.dtype:
+    """The narrowest type with the range of float32 that the device is fast at; half precision where none is.
+
+    Source: CUDA C++ Programming Guide, "Arithmetic Instructions": bfloat16 from 8.0 on.
+    """
+    known = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.bfloat16 if known else torch.float16
 
 
 def _cuda_dtype(capability: tuple[int, int]) -> torch.dtype:

@@ -134,7 +134,7 @@ class Enlarger:
         self, packer: Packer, conv: nn.Conv2d, x: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b d h2 w2"]:
         """The convolution of the enlarged map."""
-        wide = self._wide(conv)
+        wide = self.wide(conv)
         packer(wide, (x,))
         size = torch.Size((len(x), conv.out_channels, 2 * x.shape[2], 2 * x.shape[3]))
         out = self._maps.empty(size, x.dtype)
@@ -147,7 +147,8 @@ class Enlarger:
             _placed(made.part(picture, first, last + 1), place)
         return out
 
-    def _wide(self, conv: nn.Conv2d) -> nn.Conv2d:
+    def wide(self, conv: nn.Conv2d) -> nn.Conv2d:
+        """The four 2 x 2 convolutions as one with four times the channels, one more pixel high and wide."""
         if self._made is None or self._weight is None or self._weight() is not conv.weight:
             self._made = _merged(conv)
             self._weight = ref(conv.weight, self._gone)
@@ -166,12 +167,12 @@ def _placed(wide: Float[Tensor, "b d h w"], out: Float[Tensor, "b e h2 w2"]) -> 
 
 
 def _merged(conv: nn.Conv2d) -> nn.Conv2d:
-    """The four 2 x 2 convolutions as one with four times the channels, one more pixel high and wide."""
     weight = conv.weight.detach().float()
-    merged = torch.cat([each for upper_or_lower in _two(weight, 2) for each in _two(upper_or_lower, 3)])
+    four = torch.cat([each for upper_or_lower in _two(weight, 2) for each in _two(upper_or_lower, 3)])
     with torch.device("meta"):
         wide = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 2, padding=1, bias=conv.bias is not None)
-    wide.weight = nn.Parameter(merged.to(conv.weight.dtype), requires_grad=False)
+    four = four.to(conv.weight.dtype, memory_format=torch.channels_last)
+    wide.weight = nn.Parameter(four, requires_grad=False)
     if conv.bias is not None:
         wide.bias = nn.Parameter(conv.bias.detach().repeat(4), requires_grad=False)
     return wide

@@ -63,7 +63,7 @@ class Latents:
     @torch.no_grad()
     def _tensors(self, picture: Picture, view: View) -> dict[str, Tensor]:
         pixels = view.pixels(picture.opened())
-        moments = encode(self.model, pixels.to(self.model.device, self.model.dtype))
+        moments = encode(self.model, pixels.to(self.model.device))
         found = {"mean": moments.mean.float(), "logvar": moments.logvar.float(), "look": look(pixels)}
         mask, hint = picture.masked(), picture.hinted()
         if mask is not None:

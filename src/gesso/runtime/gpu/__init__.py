@@ -1,0 +1,1 @@
+"""What makes networks fast on graphics cards: kernels in Triton, and whole calls replayed."""
