@@ -59,12 +59,12 @@ def here() -> dict[str, str]:
 
 def measure(record: Record, asked: argparse.Namespace) -> None:
     """Add rounds of every family to a record, which is written after each run."""
-    dtype = str(choose_dtype(asked.dtype, torch.device("cpu"))).removeprefix("torch.")
-    reached, known = ceilings(dtype), record.ceilings.get(dtype, {})
+    dtype = str(choose_dtype(asked.dtype, torch.device(asked.device))).removeprefix("torch.")
+    reached, known = ceilings(dtype, asked.device), record.ceilings.get(dtype, {})
     record.ceilings[dtype] = {name: max(each, known.get(name, 0.0)) for name, each in reached.items()}
     for family in asked.families:
         file, config = prepared(family, asked.folder)
-        case = Case(file, SIZES[family], asked.steps, 1, dtype, config)
+        case = Case(file, SIZES[family], asked.steps, asked.count, dtype, config, device=asked.device)
         add_rounds(record, f"{family}, {dtype}", case, asked)
 
 
@@ -93,6 +93,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/peers.json"))
     parser.add_argument("--rounds", type=int, default=3, help="0: only tell what the record has")
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--count", type=int, default=1, help="pictures one after another")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--families", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
     parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")

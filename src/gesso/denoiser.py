@@ -100,7 +100,9 @@ class Denoiser:
             inputs = torch.cat([inputs, cond.concat], dim=1)
         told = (inputs, call.t, cond.context, cond.vector)
         if self.replayed is not None and not self.controls:
-            return self.replayed(*told)
+            answer = self.replayed(*told)
+            assert isinstance(answer, Tensor)
+            return answer
         with ExitStack() as stack:
             found = [stack.enter_context(control.during(call)) for control in self.controls]
             additions = [each for each in found if each is not None]

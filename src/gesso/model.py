@@ -3,6 +3,7 @@
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -26,11 +27,12 @@ from gesso.families.waiting import Waiting
 from gesso.networks.autoencoder import Autoencoder
 from gesso.networks.tiny_autoencoder import TinyDecoder, TinyEncoder
 from gesso.runtime.device import choose_device, choose_dtype, ranging
-from gesso.runtime.memory import held, memory_errors
 from gesso.runtime.gpu.graphs import Replayed
+from gesso.runtime.memory import held, limit, memory_errors
 from gesso.runtime.quantized import GRIDS, Grid
 from gesso.sampling.prediction import PREDICTIONS
 from gesso.tuned import KERNELS
+from gesso.tuned_cards import CardTwins
 
 __all__ = ["ROUNDINGS", "Model", "Origins", "builtin", "load", "sizes", "type_of"]
 
@@ -74,6 +76,7 @@ class Model:
         waiting: of `networks` those whose weights stay in their files until they are needed.
         kernels: what the networks run by while they paint, one of `KERNELS`.
         quantize: what the weights of UNet and text encoders were rounded to, one of `ROUNDINGS`.
+        twins: of the networks' layers, on a graphics card.
     """
 
     identity: Identity
@@ -89,6 +92,7 @@ class Model:
     waiting: Mapping[str, Waiting] = field(default_factory=dict[str, Waiting])
     kernels: str = "auto"
     quantize: str = "none"
+    twins: CardTwins | None = None
 
     @contextmanager
     def present(self, *parts: str) -> Generator[None]:
@@ -103,6 +107,16 @@ class Model:
         """What a part's weights are rounded to, as far as that is faithful to them."""
         large = part == "unet" or part in {each.name for each in self.identity.text}
         return GRIDS.get(self.quantize, ()) if large else ()
+
+    @cached_property
+    def unet_sizes(self) -> Shapes:
+        """The size of every parameter of the denoiser's network."""
+        return sizes(self.denoiser.network)
+
+    @cached_property
+    def decoder_sizes(self) -> Shapes:
+        """The size of every parameter of what makes pixels of latents."""
+        return sizes(self.decoder)
 
     @property
     def encoder(self) -> Autoencoder | TinyEncoder:
@@ -208,15 +222,27 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
         outline = {name: drawing.network.to(kinds[name]) for name, drawing in parts.items()}
         return replace(_model(identity, outline, (place, kind), origins), kernels=kernels, quantize=quantize)
     room = None if memory is None else max(0, memory - held(place))
+    limit(place, memory)
     with memory_errors(f"loading {identity.checkpoint.path.name}"):
         waiting = _waiting(parts, place, kind, room)
         networks = _read(parts, waiting, place, kinds)
         identity = _asked(identity, networks["unet"], waiting.get("unet"), place, kind)
     made = _model(identity, networks, (place, kind), origins)
-    if place.type == "cuda" and kernels == "auto" and room is None:
-        # recordings keep the memory that they work in
-        made.denoiser = replace(made.denoiser, replayed=Replayed(networks["unet"]))
+    if place.type == "cuda" and kernels == "auto":
+        made = _on_card(made, records=room is None)
     return replace(made, memory=room, waiting=waiting, kernels=kernels, quantize=quantize)
+
+
+def _on_card(model: Model, *, records: bool) -> Model:
+    """The same with a card's ways to run it.
+
+    Args:
+        records: whether the denoiser may be recorded, which keeps the memory that it works in.
+    """
+    replayed = Replayed(model.denoiser.network) if records else None
+    return replace(
+        model, denoiser=replace(model.denoiser, replayed=replayed), twins=CardTwins(records=records)
+    )
 
 
 def _check(kernels: str, quantize: str) -> None:
@@ -239,8 +265,11 @@ def _read(
 
 
 def _kind(name: str, identity: Identity, kind: torch.dtype, device: torch.device) -> torch.dtype:
-    """What a part computes in: an autoencoder that overflows in half precision takes as narrow a type that
-    does not, where the device has one."""
+    """What a part computes in.
+
+    An autoencoder that overflows in half precision takes as narrow a type that does not, where the device has
+    one.
+    """
     overflows = name == "vae" and kind is torch.float16 and not identity.facts.latent.narrow
     return ranging(device) if overflows else kind
 

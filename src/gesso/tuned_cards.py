@@ -1,54 +1,73 @@
 """Tuned on cards: the same as `tuned`, on graphics cards that compute in 16 bits."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from gesso.networks import autoencoder, unet
-from gesso.networks.attention import Attention, GatedProjection, TransformerBlock
+from gesso.networks import autoencoder, clip_text, open_clip_text, unet
+from gesso.networks.attention import Attention, GatedProjection, SpatialTransformer, TransformerBlock
 from gesso.networks.structure import ActivatedNorm, Joined
 from gesso.runtime.fused import Enlarger
+from gesso.runtime.gpu.attention import quick_attention
+from gesso.runtime.gpu.graphs import Answer, Replayed
 from gesso.runtime.gpu.kernels import FEW, CardKernels, card_kernels
 
-__all__ = ["tuned_on_card"]
+__all__ = ["CardTwins"]
 
-ATTENTION = [
-    SDPBackend.CUDNN_ATTENTION,
-    SDPBackend.FLASH_ATTENTION,
-    SDPBackend.EFFICIENT_ATTENTION,
-    SDPBackend.MATH,
-]
-"""Which of torch's kernels is asked first."""
-Twin = Callable[..., Tensor]
+Twin = Callable[..., Answer]
 
 
-@contextmanager
-def tuned_on_card(
-    networks: Iterable[nn.Module], found: CardKernels | None = None, *, joins: bool = True
-) -> Generator[None]:
-    """Run networks by a card's fastest kernels while the block runs.
+class CardTwins:
+    """The faster twins of networks' layers, which act for a while.
+
+    They are made once: what a recording of a network reads of them must stay where it is.
 
     Args:
         found: the kernels; unless given, those of this machine.
-        joins: whether weights that the same tokens pass through are laid together, and stay so.
+        records: whether text encoders may be recorded, which keeps the memory that they work in.
     """
-    found = found or card_kernels()
-    with ExitStack() as undo:
-        undo.enter_context(sdpa_kernel(ATTENTION, set_priority=True))
-        for network in networks if found else ():
-            said = Said(found, network) if joins else None
-            for layer in network.modules():
-                more = {} if said is None else _joining(said, layer)
-                for name, twin in {**_twins(found, layer), **more}.items():
+
+    def __init__(self, found: CardKernels | None = None, *, records: bool = True) -> None:
+        self.found = found or card_kernels()
+        self.records = records
+        self._known: dict[nn.Module, list[tuple[nn.Module, str, Twin]]] = {}
+
+    @contextmanager
+    def acting(self, networks: Iterable[nn.Module], passing: Container[nn.Module] = ()) -> Generator[None]:
+        """Run networks by a card's fastest kernels while the block runs.
+
+        Args:
+            passing: those of them whose weights come and go; the others' are laid together where the same
+                tokens pass through them, and stay so.
+        """
+        with ExitStack() as undo:
+            undo.enter_context(quick_attention(torch.device("cuda")))
+            for network in networks:
+                for layer, name, twin in self._of(network, passes=network in passing):
                     setattr(layer, name, twin)
                     undo.callback(layer.__dict__.pop, name, None)
-        yield
+            yield
+
+    def _of(self, network: nn.Module, *, passes: bool) -> list[tuple[nn.Module, str, Twin]]:
+        if self.found is None:
+            return []
+        if network not in self._known:
+            said = None if passes else Said(self.found, network)
+            self._known[network] = [
+                (layer, name, twin)
+                for layer in network.modules()
+                for name, twin in {
+                    **_twins(self.found, layer),
+                    **_joining(said, layer),
+                    **(_recording(layer) if self.records and not passes else {}),
+                }.items()
+            ]
+        return self._known[network]
 
 
 def _twins(found: CardKernels, layer: nn.Module) -> dict[str, Twin]:  # noqa: PLR0911 - a table
@@ -58,8 +77,8 @@ def _twins(found: CardKernels, layer: nn.Module) -> dict[str, Twin]:  # noqa: PL
             return {"attend": partial(_attend, found, layer)}
         case GatedProjection():
             return {"forward": partial(_gated, found, layer)}
-        case TransformerBlock():
-            return {"forward": partial(_block, found, layer)}
+        case SpatialTransformer():
+            return {"thought": partial(_thought, found, layer)}
         case nn.GroupNorm() if layer.affine:
             return {"forward": partial(_group_norm, found, layer)}
         case nn.LayerNorm() if layer.elementwise_affine and len(layer.normalized_shape) == 1:
@@ -76,11 +95,12 @@ def _twins(found: CardKernels, layer: nn.Module) -> dict[str, Twin]:  # noqa: PL
             return {}
 
 
-def _joining(said: "Said", layer: nn.Module) -> dict[str, Twin]:
+def _joining(said: "Said | None", layer: nn.Module) -> dict[str, Twin]:
+    """The same of layers that gain by weights that lie together."""
     match layer:
-        case Attention():
+        case Attention() if said is not None:
             return {"looked": partial(_looked, said, layer)}
-        case unet.UNet():
+        case unet.UNet() if said is not None:
             return {"forward": partial(said.told, layer)}
         case _:
             return {}
@@ -88,6 +108,20 @@ def _joining(said: "Said", layer: nn.Module) -> dict[str, Twin]:
 
 def _last(x: Tensor) -> bool:
     return x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def _recording(layer: nn.Module) -> dict[str, Twin]:
+    """The same of text encoders' blocks, which are small and many."""
+    if not isinstance(layer, clip_text.Encoder | open_clip_text.Transformer):
+        return {}
+    return {"forward": partial(_replayed, layer, Replayed(layer, partial(type(layer).forward, layer)))}
+
+
+def _replayed(layer: nn.Module, replayed: Replayed, x: Tensor) -> Answer:
+    if x.device.type != "cuda" or torch.is_grad_enabled():
+        return type(layer).forward(layer, x)
+    with replayed.steady():
+        return replayed(x)
 
 
 def _watched(layer: nn.Module) -> bool:
@@ -110,15 +144,22 @@ def _gated(found: CardKernels, layer: GatedProjection, x: Tensor) -> Tensor:
     return found.gate(both, both.new_empty((*both.shape[:-1], both.shape[-1] // 2)))
 
 
-def _block(found: CardKernels, layer: TransformerBlock, x: Tensor, context: Tensor) -> Tensor:
+def _thought(found: CardKernels, layer: SpatialTransformer, tokens: Tensor, context: Tensor) -> Tensor:
     """What was there is added where the next norm reads it."""
-    watched = any(map(_watched, (layer.joined, layer.norm2, layer.norm3)))
-    if watched or not (found.fits(x, layer.norm2.weight) and x.is_contiguous()):
-        return type(layer).forward(layer, x, context)
-    seen = layer.norm1(x)
-    x, seen = found.added_norm(x, layer.attn1(seen, seen), layer.norm2)
-    x, seen = found.added_norm(x, layer.attn2(seen, context), layer.norm3)
-    return layer.joined(x, layer.ff, seen)
+    blocks = cast(list[TransformerBlock], list(layer.transformer_blocks))
+    every = (
+        part for block in blocks for part in (block, block.norm1, block.norm2, block.norm3, block.joined)
+    )
+    fits = blocks and tokens.is_contiguous() and found.fits(tokens, blocks[0].norm1.weight)
+    if not fits or any(map(_watched, every)):
+        return type(layer).thought(layer, tokens, context)
+    seen = blocks[0].norm1(tokens)
+    for block, following in zip(blocks, (*blocks[1:], None), strict=True):
+        tokens, seen = found.added_norm(tokens, block.attn1(seen, seen), block.norm2)
+        tokens, seen = found.added_norm(tokens, block.attn2(seen, context), block.norm3)
+        if following is not None:
+            tokens, seen = found.added_norm(tokens, block.ff(seen), following.norm1)
+    return blocks[-1].joined(tokens, blocks[-1].ff, seen)
 
 
 def _group_norm(found: CardKernels, layer: nn.GroupNorm, x: Tensor, *shift: Tensor) -> Tensor:
@@ -145,7 +186,7 @@ def _bare(layer: nn.Conv2d) -> bool:
 
 
 def _unbiased(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    how = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    how: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
     return functional.conv2d(x, layer.weight, None, *how)
 
 
@@ -179,7 +220,8 @@ class _Enlarging:
 
     def __call__(self, layer: unet.Upsample | autoencoder.Upsample, x: Tensor, *size: Any) -> Tensor:
         """The layer's output."""
-        conv, forward = layer.conv, type(layer).forward
+        conv = layer.conv
+        forward: Any = type(layer).forward
         twice = not size or tuple(size[0]) == (2 * x.shape[-2], 2 * x.shape[-1])
         usual = conv.kernel_size == (3, 3) and conv.padding == (1, 1) and type(conv.weight) is nn.Parameter
         if not (twice and usual and _bare(conv) and self.found.fits(x) and _last(x)):
@@ -229,7 +271,8 @@ def _looked(said: Said, layer: Attention, x: Tensor, context: Tensor) -> Tensor:
 def _alone(layer: nn.Linear) -> bool:
     """Whether a layer is a plain product that nobody looks at or learns."""
     weight: Tensor = layer.weight
-    plain = type(weight) is nn.Parameter and not weight.requires_grad and layer.bias is None
+    bias: Tensor | None = layer.bias
+    plain = type(weight) is nn.Parameter and not weight.requires_grad and bias is None
     return plain and not _watched(layer)
 
 

@@ -23,10 +23,10 @@ def with_pipeline(case: Case, given: Given, done: Done) -> Figures:
         given: parts that are not read from the file.
         done: what is done to the pipeline before it paints.
     """
-    marks = Marks(time.perf_counter())
+    marks = Marks(time.perf_counter(), case.device)
     known: Any = import_module("diffusers")
     imported = time.perf_counter()
-    pipe = _pipeline(known, case, given(case, marks))
+    pipe = _pipeline(known, case, given(case, marks)).to(case.device)
     done(pipe, case, marks)
     marks.ready(imported, time.perf_counter())
 
@@ -36,7 +36,7 @@ def with_pipeline(case: Case, given: Given, done: Done) -> Figures:
 
     for _ in range(case.count):
         pipe(**_asked(case, case.steps), callback_on_step_end=tick)
-        marks.painted = time.perf_counter()
+        marks.painted()
     return marks.figures(case.steps)
 
 
@@ -71,7 +71,7 @@ def untouched(*_: object) -> dict[str, Any]:
 
 
 def channels_last(pipe: Any, _case: Case, _marks: Marks) -> None:
-    """Feature maps with their channels innermost, which CPUs like."""
+    """Feature maps with their channels innermost, which processors and cards like."""
     import torch
 
     pipe.unet.to(memory_format=torch.channels_last)
@@ -79,15 +79,19 @@ def channels_last(pipe: Any, _case: Case, _marks: Marks) -> None:
 
 
 def compiled(pipe: Any, case: Case, marks: Marks) -> None:
-    """By torch.compile, with the weights as constants; what it compiles is kept beside the configuration."""
+    """By torch.compile; what it compiles is kept beside the configuration.
+
+    On CPUs with the weights as constants, on cards with whole calls recorded.
+    """
     import torch
 
     assert case.config is not None
     channels_last(pipe, case, marks)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(case.config / "compiled")
     settings: Any = import_module("torch._inductor.config")
-    settings.freezing = True
-    pipe.unet = torch.compile(pipe.unet)
-    pipe.vae.decode = torch.compile(pipe.vae.decode)
+    settings.freezing = case.device == "cpu"
+    how = None if case.device == "cpu" else "reduce-overhead"
+    pipe.unet = torch.compile(pipe.unet, mode=how)
+    pipe.vae.decode = torch.compile(pipe.vae.decode, mode=how)
     with marks.preparing():
         pipe(**_asked(case, 1))

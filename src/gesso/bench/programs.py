@@ -30,12 +30,12 @@ class Program:
 
 
 def _gesso(case: Case, kernels: str) -> Figures:
-    marks = Marks(time.perf_counter())
+    marks = Marks(time.perf_counter(), case.device)
     import gesso
 
     load, generate = gesso.load, gesso.generate
     imported = time.perf_counter()
-    model = load(case.file, device="cpu", dtype=case.dtype, memory=case.memory, kernels=kernels)
+    model = load(case.file, device=case.device, dtype=case.dtype, memory=case.memory, kernels=kernels)
     marks.ready(imported, time.perf_counter())
     request = gesso.Request(
         prompt="a cat",
@@ -51,7 +51,7 @@ def _gesso(case: Case, kernels: str) -> Figures:
         if isinstance(event, gesso.Stepped):
             marks.tick()
         if isinstance(event, gesso.Painted):
-            marks.painted = time.perf_counter()
+            marks.painted()
     return marks.figures(case.steps)
 
 
@@ -74,7 +74,7 @@ def _stable_diffusion_cpp(case: Case) -> Figures:
         batch_count=case.count,
         progress_callback=marks.tick,
     )
-    marks.painted = time.perf_counter()
+    marks.painted()
     return marks.figures(case.steps)
 
 
@@ -88,10 +88,12 @@ PROGRAMS: Mapping[str, Program] = {
     "diffusers": Program(_told, partial(with_pipeline, given=untouched, done=channels_last)),
     "diffusers-compiled": Program(_told, partial(with_pipeline, given=untouched, done=compiled)),
     "openvino": Program(
-        lambda case: _told(case, "openvino"), partial(with_pipeline, given=converted, done=untouched)
+        lambda case: case.device == "cpu" and _told(case, "openvino"),
+        partial(with_pipeline, given=converted, done=untouched),
     ),
     "stable-diffusion.cpp": Program(
-        lambda _: find_spec("stable_diffusion_cpp") is not None, _stable_diffusion_cpp
+        lambda case: case.device == "cpu" and find_spec("stable_diffusion_cpp") is not None,
+        _stable_diffusion_cpp,
     ),
 }
 """Those whose names begin with gesso need nothing; the others what is called so."""

@@ -49,10 +49,10 @@ def fresh(program: str, case: Case) -> Figures:
     return Figures(**json.loads(answer("gesso.bench.alone", program, json.dumps(case.plain()))))
 
 
-def ceilings(dtype: str) -> dict[str, float]:
+def ceilings(dtype: str, device: str = "cpu") -> dict[str, float]:
     """What this machine reaches at most in a number type, measured in a new process.
 
     Raises:
         GessoError: measuring failed; says how.
     """
-    return json.loads(answer("gesso.bench.ceilings", dtype))
+    return json.loads(answer("gesso.bench.ceilings", dtype, device))

@@ -16,6 +16,7 @@ COMPARED: dict[str, Callable[[Figures], float]] = {
     "decode": lambda run: run.decode_s,
     "peak while loading": lambda run: run.load_peak_gb,
     "peak": lambda run: run.peak_gb,
+    "another picture": lambda run: run.again_s,
 }
 """What is told as a ratio."""
 
@@ -38,9 +39,13 @@ def ratios(record: Record, program: str = "gesso") -> str:
         own = measured.runs.get(program)
         for other, runs in measured.runs.items():
             if own and other != program:
-                cells = [f"{_middle(each, runs) / _middle(each, own):.2f}" for each in COMPARED.values()]
+                cells = [_times(_middle(each, runs), _middle(each, own)) for each in COMPARED.values()]
                 lines.append(_line([name, other, *cells]))
     return "\n".join(lines)
+
+
+def _times(other: float, own: float) -> str:
+    return f"{other / own:.2f}" if own else ""
 
 
 def _head(names: Sequence[str]) -> list[str]:
@@ -57,6 +62,8 @@ def _middle(figure: Callable[[Figures], float], runs: Sequence[Figures]) -> floa
 
 def _cell(name: str, values: Sequence[float]) -> str:
     unit = "GB" if name.endswith("gb") else "s"
+    if name == "again_s" and not any(values):
+        return ""
     if name == "prepare_s":
         return f"{max(values):.0f} s" if max(values) else ""
     spread = f" (±{(max(values) - min(values)) / 2:.2f})" if len(values) > 1 else ""

@@ -22,6 +22,9 @@ class Shapes(Mapping[str, tuple[int, ...]]):
     def __len__(self) -> int:
         return len(self._shapes)
 
+    def __hash__(self) -> int:
+        return self._hash
+
     def __repr__(self) -> str:
         return f"Shapes({len(self)} tensors)"
 
@@ -33,6 +36,10 @@ class Shapes(Mapping[str, tuple[int, ...]]):
     def count(self, prefix: str) -> int:
         """How many numbered children there are under a name: one more than the highest number, 0 if none."""
         return self._counts.get(prefix, 0)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(frozenset(self._shapes.items()))
 
     @cached_property
     def _counts(self) -> dict[str, int]:

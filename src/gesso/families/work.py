@@ -5,6 +5,7 @@ A product of an m x k and a k x n matrix is 2 m k n operations; norms, activatio
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from gesso.checkpoint.shapes import Shapes
@@ -35,6 +36,7 @@ class _Load:
     merged: float
 
 
+@lru_cache(maxsize=64)
 def unet_work(shapes: Shapes, latent: Cells, tokens: int = 77, *, merged: float = 0.0, depth: int = 0) -> int:
     """Operations of one row through a UNet.
 

@@ -7,7 +7,7 @@ import torch
 
 from gesso.families.work import decoder_work, tiny_decoder_work, unet_work
 from gesso.generation.plan import Plan
-from gesso.model import Model, sizes
+from gesso.model import Model
 from gesso.networks.autoencoder import Autoencoder
 from gesso.runtime.energy import joules
 from gesso.runtime.machine import peak
@@ -85,7 +85,7 @@ def work(model: Model, plan: Plan) -> float:
     """
     decoder = model.decoder
     counted = decoder_work if isinstance(decoder, Autoencoder) else tiny_decoder_work
-    return denoising(model, plan) + plan.rounds * counted(sizes(decoder), plan.latent) / 1e12
+    return denoising(model, plan) + plan.rounds * counted(model.decoder_sizes, plan.latent) / 1e12
 
 
 def denoising(model: Model, plan: Plan) -> float:
@@ -93,7 +93,7 @@ def denoising(model: Model, plan: Plan) -> float:
     whole = sum(each.evaluations for each in plan.passes)
     resting = sum(each.evaluations - each.inner_evaluations for each in plan.passes)
     merged = plan.request.shortcuts.token_merging
-    row = unet_work(sizes(model.denoiser.network), plan.latent, merged=merged) / 1e12
+    row = unet_work(model.unet_sizes, plan.latent, merged=merged) / 1e12
     return plan.rounds * (whole * row - (resting * inner_work(model, plan) if resting else 0.0))
 
 
@@ -102,5 +102,6 @@ def inner_work(model: Model, plan: Plan) -> float:
     asked = plan.request.shortcuts
     if asked.caching is None:
         return 0.0
-    shapes = sizes(model.denoiser.network)
-    return unet_work(shapes, plan.latent, merged=asked.token_merging, depth=asked.caching.depth) / 1e12
+    return (
+        unet_work(model.unet_sizes, plan.latent, merged=asked.token_merging, depth=asked.caching.depth) / 1e12
+    )

@@ -51,6 +51,8 @@ class Fitting(ExitStack):
         Raises:
             AdapterError: a file cannot be used, or is not the one the request was made with.
         """
+        if not request.loras and not request.embeddings:
+            return request
         targets = {name: Target.of(model) for name, model in models.items()}
         uses: list[LoraUse] = []
         for use in request.loras:
@@ -65,8 +67,6 @@ class Fitting(ExitStack):
             first = next(iter(fitting.values()))
             uses.append(use.model_copy(update={"sha256": digest, "applied": len(first.patches)}))
         words = tuple(self._put_words(use, models, targets) for use in request.embeddings)
-        if not uses and not words:
-            return request
         return request.model_copy(update={"loras": tuple(uses), "embeddings": words})
 
     def _put_hypernetwork(self, use: LoraUse, model: Model, target: Target, sigmas: Sigmas) -> None:

@@ -132,7 +132,7 @@ def _shrunk(latents: Float[Tensor, "b c h w"], by: float) -> Float[Tensor, "1 c 
 def _affordable(model: Model, tiny: TinyDecoder, latents: Float[Tensor, "b c h w"]) -> float:
     """By how much latents are made smaller for a tiny decoder to keep within its share of a step."""
     cells = (latents.shape[-2], latents.shape[-1])
-    step = unet_work(sizes(model.denoiser.network), cells)
+    step = unet_work(model.unet_sizes, cells)
     return max(1.0, (tiny_decoder_work(sizes(tiny), cells) / (PREVIEW_SHARE * step)) ** 0.5)
 
 

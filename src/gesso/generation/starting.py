@@ -31,7 +31,7 @@ from gesso.model import Model
 from gesso.networks.seamless import seamless
 from gesso.runtime.heap import kept
 from gesso.tuned import tuned
-from gesso.tuned_cards import tuned_on_card
+from gesso.tuned_cards import CardTwins
 
 __all__ = ["Painting", "Run", "original", "put", "resized", "shown", "start"]
 
@@ -106,13 +106,16 @@ def start(plan: Plan, model: Model, fitting: Fitting, before: Sequence[Painting]
     if model.kernels == "auto":
         guides = (guide for each in controls for guide in each.guides.values())
         working = {network for each in models.values() for network in _pictured(each)}
-        every = {*working, *(guide.network for guide in guides)}
+        further = {guide.network for guide in guides}
         if model.device.type == "cuda":
             passing = {waits.network for each in models.values() for waits in each.waiting.values()}
-            fitting.enter_context(tuned_on_card(every - passing))
-            fitting.enter_context(tuned_on_card(every & passing, joins=False))
+            for each in models.values():
+                fitting.enter_context(
+                    (each.twins or CardTwins()).acting((*_pictured(each), *_texts(each)), passing)
+                )
+            fitting.enter_context(CardTwins().acting(further))
         else:
-            fitting.enter_context(tuned(every))
+            fitting.enter_context(tuned({*working, *further}))
     full = named_shown(named_image_prompts(fitting.put(models, full, plan.sigmas)))
     full = full.model_copy(update={"controls": tuple(each.use for each in controls)})
     if full.seamless is not None:
@@ -128,6 +131,11 @@ def start(plan: Plan, model: Model, fitting: Fitting, before: Sequence[Painting]
 def _pictured(model: Model) -> tuple[nn.Module, ...]:
     """The networks whose maps are pictures."""
     return model.denoiser.network, model.encoder, model.decoder
+
+
+def _texts(model: Model) -> tuple[nn.Module, ...]:
+    """The networks that read."""
+    return tuple(model.networks[part.name] for part in model.identity.text)
 
 
 def shown(run: Run) -> None:

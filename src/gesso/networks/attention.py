@@ -170,13 +170,17 @@ class SpatialTransformer(nn.Module):
     ) -> Float[Tensor, "b c h w"]:
         """The picture after its positions looked at one another and at the context."""
         size = x.shape[-2:]
-        tokens = self.inward(self.norm(x))
-        for block in self.transformer_blocks:
-            tokens = block(tokens, context)
+        tokens = self.thought(self.inward(self.norm(x)), context)
         if not self.linear:
             return self.joined(x, self.proj_out, tokens.transpose(1, 2).unflatten(2, size))
         seen = self.joined(x.flatten(2).transpose(1, 2), self.proj_out, tokens)
         return seen.transpose(1, 2).unflatten(2, size)
+
+    def thought(self, tokens: Float[Tensor, "b n d"], context: Float[Tensor, "b m d"]) -> Tensor:
+        """The tokens after all blocks, [b n d]."""
+        for block in self.transformer_blocks:
+            tokens = block(tokens, context)
+        return tokens
 
     def inward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
         """Positions to tokens: no copy when the picture is stored channels last."""

@@ -11,7 +11,7 @@ import torch
 
 from gesso.errors import OutOfMemory
 
-__all__ = ["available", "held", "memory_errors", "readable", "resident"]
+__all__ = ["available", "held", "limit", "memory_errors", "readable", "resident"]
 
 _SIGNS = re.compile(
     r"out of memory|(can't|cannot) allocate memory|not enough memory|ALLOC_FAILED", re.IGNORECASE
@@ -63,6 +63,18 @@ def held(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     return (resident() or 0) if device.type == "cpu" else 0
+
+
+def limit(device: torch.device, size: int | None) -> None:
+    """Have a card refuse this process more than so many bytes; None refuses nothing.
+
+    So what is kept for later tensors is given back before that. Other devices have no such limit.
+    """
+    if device.type == "cuda":
+        most = torch.cuda.get_device_properties(device).total_memory
+        share = 1.0 if size is None else min(1.0, size / most)
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.set_per_process_memory_fraction(share, index)
 
 
 def resident() -> int | None:

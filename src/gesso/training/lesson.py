@@ -1,7 +1,7 @@
 """A lesson: one batch of pictures and what the model loses on it."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from gesso.conditioning.sizes import Sizes
 from gesso.model import Model
 from gesso.networks.autoencoder import Moments
+from gesso.runtime.gpu.attention import quick_attention
 from gesso.training import holes, times
 from gesso.training import noise as noises
 from gesso.training.objective import Noised, Objective
@@ -123,10 +124,12 @@ class Painting:
 
             return self.objective.each(predict, noised)
 
-    def _computing(self) -> AbstractContextManager[object]:
-        if self.mixed is None:
-            return nullcontext()
-        return torch.autocast(self.model.device.type, self.mixed)
+    @contextmanager
+    def _computing(self) -> Generator[None]:
+        device = self.model.device
+        narrow = nullcontext() if self.mixed is None else torch.autocast(device.type, self.mixed)
+        with quick_attention(device), narrow:
+            yield
 
 
 @dataclass(frozen=True)

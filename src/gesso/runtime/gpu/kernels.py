@@ -20,6 +20,8 @@ NARROW = (torch.float16, torch.bfloat16)
 """What the kernels compute with; in float32, torch's own are in force."""
 TILES = 64
 """Tiles whose shares are read at once."""
+MOST = 256
+"""Tiles of a map; larger maps have larger ones."""
 NUMBERS = 1024
 """Numbers that are gated by one program."""
 ROWS = 4
@@ -73,15 +75,17 @@ class CardKernels:
         rows, channels, pixels = x.shape[0], x.shape[1], x.shape[2] * x.shape[3]
         groups, width = layer.num_groups, channels // layer.num_groups
         tiles, parts = -(-pixels // known.TILE), -(-channels // known.SHARE)
-        means = x.new_empty((2, rows, tiles, channels), dtype=torch.float32)
+        together = -(-tiles // MOST)
+        tall = -(-tiles // together)
+        means = x.new_empty((2, rows, tall, channels), dtype=torch.float32)
         found = x.new_empty((2, rows, groups), dtype=torch.float32)
         given = x if shift is None else shift
         step = given.stride(0)
         how = {"SHIFTED": shift is not None, "P": known.TILE, "C": known.SHARE}
-        known.shares[(tiles, parts, rows)](x, given, *means, step, pixels, channels, tiles, **how)
+        known.shares[(tall, parts, rows)](x, given, *means, step, pixels, channels, tall, L=together, **how)
         side = 1 << (width - 1).bit_length()
-        shape = {"T": TILES, "P": known.TILE, "W": side}
-        known.combined[(groups, rows)](*means, *found, pixels, channels, tiles, width, layer.eps, **shape)
+        shape = {"T": TILES, "P": known.TILE * together, "W": side}
+        known.combined[(groups, rows)](*means, *found, pixels, channels, tall, width, layer.eps, **shape)
         known.normalised[(tiles, parts, rows)](
             x, given, layer.weight, layer.bias, *found, out, step, pixels, channels, groups, width,
             ACTIVATE=activate, **how,

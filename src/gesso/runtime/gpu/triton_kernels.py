@@ -40,24 +40,34 @@ def shares(
     channels,
     tiles,
     SHIFTED: tl.constexpr,
+    L: tl.constexpr,
     P: tl.constexpr,
     C: tl.constexpr,
-):  # noqa: E501, N803, PLR0913, D103
+):
     row, tile = tl.program_id(2), tl.program_id(0)
-    pixel = tile * P + tl.arange(0, P)
     channel = tl.program_id(1) * C + tl.arange(0, C)
-    there = (pixel < pixels)[:, None] & (channel < channels)[None, :]
-    place = (row * pixels + pixel).to(tl.int64)[:, None] * channels + channel[None, :]
-    values = tl.load(x + place, mask=there, other=0.0).to(tl.float32)
-    count = tl.minimum(P, pixels - tile * P).to(tl.float32)
-    mean = tl.sum(values, axis=0) / count
-    apart = tl.where(there, values - mean[None, :], 0.0)
-    spread = tl.sum(apart * apart, axis=0)
+    known = channel < channels
+    mean, spread = tl.zeros([C], tl.float32), tl.zeros([C], tl.float32)
+    seen = 0.0
+    for part in range(L):
+        pixel = (tile * L + part) * P + tl.arange(0, P)
+        there = (pixel < pixels)[:, None] & known[None, :]
+        place = (row * pixels + pixel).to(tl.int64)[:, None] * channels + channel[None, :]
+        values = tl.load(x + place, mask=there, other=0.0).to(tl.float32)
+        count = tl.maximum(tl.minimum(P, pixels - (tile * L + part) * P), 0).to(tl.float32)
+        own = tl.sum(values, axis=0) / tl.maximum(count, 1.0)
+        apart = tl.where(there, values - own[None, :], 0.0)
+        # two sets of numbers become one
+        both = tl.maximum(seen + count, 1.0)
+        between = own - mean
+        spread += tl.sum(apart * apart, axis=0) + between * between * (seen * count / both)
+        mean += between * (count / both)
+        seen += count
     if SHIFTED:
-        mean += tl.load(shift + row * step + channel, mask=channel < channels, other=0.0).to(tl.float32)
+        mean += tl.load(shift + row * step + channel, mask=known, other=0.0).to(tl.float32)
     out = (row * tiles + tile) * channels + channel
-    tl.store(means + out, mean, mask=channel < channels)
-    tl.store(spreads + out, spread, mask=channel < channels)
+    tl.store(means + out, mean, mask=known)
+    tl.store(spreads + out, spread, mask=known)
 
 
 @triton.jit
@@ -74,7 +84,7 @@ def combined(
     T: tl.constexpr,
     P: tl.constexpr,
     W: tl.constexpr,
-):  # noqa: E501, N803, PLR0913, D103
+):
     group, row = tl.program_id(0), tl.program_id(1)
     groups = tl.num_programs(0)
     inside = tl.arange(0, W)
@@ -120,7 +130,7 @@ def normalised(
     ACTIVATE: tl.constexpr,
     P: tl.constexpr,
     C: tl.constexpr,
-):  # noqa: E501, N803, PLR0913, D103
+):
     row = tl.program_id(2)
     pixel = tl.program_id(0) * P + tl.arange(0, P)
     channel = tl.program_id(1) * C + tl.arange(0, C)
@@ -181,7 +191,7 @@ def added(x, y, bias, out, numbers, width, BIASED: tl.constexpr, N: tl.constexpr
 
 
 @triton.jit
-def added_normalised(x, y, weight, bias, total, out, rows, width, eps, R: tl.constexpr, W: tl.constexpr):  # noqa: E501, N803, PLR0913, D103
+def added_normalised(x, y, weight, bias, total, out, rows, width, eps, R: tl.constexpr, W: tl.constexpr):  # noqa: N803, PLR0913, D103
     row = tl.program_id(0) * R + tl.arange(0, R)
     column = tl.arange(0, W)
     there = (row < rows)[:, None] & (column < width)[None, :]
@@ -220,7 +230,7 @@ def attended(
     N: tl.constexpr,
     M: tl.constexpr,
     W: tl.constexpr,
-):  # noqa: E501, N803, PLR0913, D103
+):
     head, row = tl.program_id(1), tl.program_id(2)
     query, column = tl.program_id(0) * N + tl.arange(0, N), tl.arange(0, W)
     within = column < width
@@ -250,7 +260,7 @@ def attended(
 
 
 @triton.jit
-def placed(four, bias, out, height, width, channels, BIASED: tl.constexpr, P: tl.constexpr, C: tl.constexpr):  # noqa: E501, N803, PLR0913, D103
+def placed(four, bias, out, height, width, channels, BIASED: tl.constexpr, P: tl.constexpr, C: tl.constexpr):  # noqa: N803, PLR0913, D103
     row = tl.program_id(2)
     pixel = tl.program_id(0) * P + tl.arange(0, P)
     channel = tl.program_id(1) * C + tl.arange(0, C)
