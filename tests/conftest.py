@@ -1,5 +1,6 @@
 """What holds for every test: shapes are checked against annotations, and nobody speaks to the network."""
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.shapes import checked
 TENSORS = ("networks", "sampling", "conditioning", "guidance", "denoiser", "model", "generation")
 install_import_hook([f"gesso.{each}" for each in TENSORS], f"{checked.__module__}.{checked.__name__}")
 torch.set_num_threads(1)
+# kernels of cards run on the CPU; Triton reads this when it is imported
+os.environ.setdefault("TRITON_INTERPRET", "1")
 # laws are about results; how long an example takes depends on what else the machine does
 settings.register_profile("gesso", parent=settings.get_profile("default"), deadline=None, derandomize=False)
 settings.load_profile("gesso")

@@ -67,11 +67,16 @@ class Pipe:
         self.vae = given.get("vae") or Network("vae").to(given["torch_dtype"])
         self.scheduler = SimpleNamespace(config={})
         self.steps: list[int] = []
+        self.device = "cpu"
         self.made.append(self)
 
     @classmethod
     def from_single_file(cls, file: str, **given: Any) -> Self:
         return cls(file, given)
+
+    def to(self, device: str) -> Self:
+        self.device = device
+        return self
 
     def set_progress_bar_config(self, *, disable: bool) -> None:
         assert disable

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,18 @@ def test_compiling_is_told_apart_and_kept_beside_the_configuration(
     made = settle(monkeypatch)
     handed: list[object] = []
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
-    monkeypatch.setattr(torch, "compile", lambda work: handed.append(work) or work)
+    monkeypatch.setattr(torch, "compile", lambda work, mode: handed.append((work, mode)) or work)
     settings = pytest.importorskip("torch._inductor.config")
     monkeypatch.setattr(settings, "freezing", False)
     found = with_pipeline(case, untouched, compiled)
     assert made[0].steps == [1, 3, 3]
-    assert handed == [made[0].unet, made[0].vae.decode]
+    assert handed == [(made[0].unet, None), (made[0].vae.decode, None)]
     assert settings.freezing
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 0)
+    with_pipeline(replace(case, device="cuda"), untouched, compiled)
+    assert made[1].device == "cuda"
+    assert handed[2:] == [(made[1].unet, "reduce-overhead"), (made[1].vae.decode, "reduce-overhead")]
+    assert not settings.freezing, "weights that are constants would be on the card twice"
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(case.config / "compiled")  # pyright: ignore[reportOptionalOperand]
     assert found.prepare_s > 0

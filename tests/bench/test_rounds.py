@@ -44,4 +44,5 @@ def test_ceilings_are_asked_of_another_process(monkeypatch: pytest.MonkeyPatch) 
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(module, "answer", lambda *told: asked.append(told) or '{"copy": 2.0}')
     assert ceilings("float32") == {"copy": 2.0}
-    assert asked == [("gesso.bench.ceilings", "float32")]
+    assert ceilings("float16", "cuda") == {"copy": 2.0}
+    assert asked == [("gesso.bench.ceilings", "float32", "cpu"), ("gesso.bench.ceilings", "float16", "cuda")]

@@ -37,3 +37,15 @@ def test_others_are_told_by_how_much_more_they_take() -> None:
     ).splitlines()
     assert lines[0] == "| case | program | import + load | step | decode | peak while loading | peak |"
     assert lines[2:] == ["| a | peer | 1.67 | 2.00 | 1.00 | 1.00 | 1.00 |"]
+
+
+def test_a_further_picture_is_told_where_one_was_painted() -> None:
+    again = [replace(FIGURES, again_s=0.02, step_s=0.0285)]
+    record = Record({}, {}, {"a": Measured(CASE, {"gesso": again, "peer": [replace(FIGURES, again_s=0.03)]})})
+    lines = table(record).splitlines()
+    assert "| again |" in lines[0]
+    assert "| 28.50 ms |" in lines[2]
+    assert lines[2].endswith("| 20.00 ms |  |")
+    assert ratios(record).splitlines()[2].endswith("| 1.00 | 1.50 |")
+    unlike = Record({}, {}, {"a": Measured(CASE, {"gesso": [FIGURES], "peer": again})})
+    assert ratios(unlike).splitlines()[2].endswith("|  |")

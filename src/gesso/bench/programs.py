@@ -41,17 +41,16 @@ def _gesso(case: Case, kernels: str) -> Figures:
         prompt="a cat",
         size=(case.size, case.size),
         steps=case.steps,
-        count=case.count,
         sampler="euler",
         schedule="normal",
         cfg=CFG,
         seed=0,
     )
-    for event in generate(model, request):
-        if isinstance(event, gesso.Stepped):
-            marks.tick()
-        if isinstance(event, gesso.Painted):
-            marks.painted()
+    for _ in range(case.count):
+        for event in generate(model, request):
+            if isinstance(event, gesso.Stepped):
+                marks.tick()
+        marks.painted()
     return marks.figures(case.steps)
 
 

@@ -76,8 +76,8 @@ def image_prompts(model: Model, request: Request, sigmas: Sigmas) -> tuple[Image
         RequestError: a picture cannot be read, or an encoder is missing.
         AdapterError: an adapter or its encoder does not fit.
     """
-    if model.identity.variant.shown == "image_prompts":
-        # it looks at them by itself
+    if not request.image_prompts or model.identity.variant.shown == "image_prompts":
+        # a model that needs them looks at them by itself
         return ()
     encoders: dict[Path, VisionEncoder] = {}
     target = Target.of(model)

@@ -176,8 +176,10 @@ class SpatialTransformer(nn.Module):
         seen = self.joined(x.flatten(2).transpose(1, 2), self.proj_out, tokens)
         return seen.transpose(1, 2).unflatten(2, size)
 
-    def thought(self, tokens: Float[Tensor, "b n d"], context: Float[Tensor, "b m d"]) -> Tensor:
-        """The tokens after all blocks, [b n d]."""
+    def thought(
+        self, tokens: Float[Tensor, "b n d"], context: Float[Tensor, "b m c"]
+    ) -> Float[Tensor, "b n d"]:
+        """The tokens after all blocks."""
         for block in self.transformer_blocks:
             tokens = block(tokens, context)
         return tokens

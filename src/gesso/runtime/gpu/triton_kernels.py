@@ -44,6 +44,7 @@ def shares(
     P: tl.constexpr,
     C: tl.constexpr,
 ):
+    """Mean, and squared distance from it, of each channel in each tile of pixels."""
     row, tile = tl.program_id(2), tl.program_id(0)
     channel = tl.program_id(1) * C + tl.arange(0, C)
     known = channel < channels
@@ -85,6 +86,7 @@ def combined(
     P: tl.constexpr,
     W: tl.constexpr,
 ):
+    """A group's mean and one over its deviation, of those of its channels' tiles."""
     group, row = tl.program_id(0), tl.program_id(1)
     groups = tl.num_programs(0)
     inside = tl.arange(0, W)
@@ -131,6 +133,7 @@ def normalised(
     P: tl.constexpr,
     C: tl.constexpr,
 ):
+    """Each number by its group, then by weight and bias of its channel, and SiLU of that where asked."""
     row = tl.program_id(2)
     pixel = tl.program_id(0) * P + tl.arange(0, P)
     channel = tl.program_id(1) * C + tl.arange(0, C)
@@ -152,7 +155,8 @@ def normalised(
 
 
 @triton.jit
-def rows_normalised(x, weight, bias, out, rows, width, eps, R: tl.constexpr, W: tl.constexpr):  # noqa: N803, PLR0913, D103
+def rows_normalised(x, weight, bias, out, rows, width, eps, R: tl.constexpr, W: tl.constexpr):
+    """Each row by itself, then by weight and bias of each column."""
     row = tl.program_id(0) * R + tl.arange(0, R)
     column = tl.arange(0, W)
     there = (row < rows)[:, None] & (column < width)[None, :]
@@ -168,7 +172,8 @@ def rows_normalised(x, weight, bias, out, rows, width, eps, R: tl.constexpr, W: 
 
 
 @triton.jit
-def gated(x, out, numbers, width, N: tl.constexpr):  # noqa: N803, D103
+def gated(x, out, numbers, width, N: tl.constexpr):
+    """Half a row times the GELU of the other half."""
     place = tl.program_id(0).to(tl.int64) * N + tl.arange(0, N)
     there = place < numbers
     row = place // width
@@ -180,7 +185,8 @@ def gated(x, out, numbers, width, N: tl.constexpr):  # noqa: N803, D103
 
 
 @triton.jit
-def added(x, y, bias, out, numbers, width, BIASED: tl.constexpr, N: tl.constexpr):  # noqa: N803, D103
+def added(x, y, bias, out, numbers, width, BIASED: tl.constexpr, N: tl.constexpr):
+    """Two maps and a bias."""
     place = tl.program_id(0).to(tl.int64) * N + tl.arange(0, N)
     there = place < numbers
     total = tl.load(x + place, mask=there, other=0.0).to(tl.float32)
@@ -191,7 +197,8 @@ def added(x, y, bias, out, numbers, width, BIASED: tl.constexpr, N: tl.constexpr
 
 
 @triton.jit
-def added_normalised(x, y, weight, bias, total, out, rows, width, eps, R: tl.constexpr, W: tl.constexpr):  # noqa: N803, PLR0913, D103
+def added_normalised(x, y, weight, bias, total, out, rows, width, eps, R: tl.constexpr, W: tl.constexpr):
+    """Two maps added, and every row of that normalised."""
     row = tl.program_id(0) * R + tl.arange(0, R)
     column = tl.arange(0, W)
     there = (row < rows)[:, None] & (column < width)[None, :]
@@ -231,6 +238,7 @@ def attended(
     M: tl.constexpr,
     W: tl.constexpr,
 ):
+    """Attention of a tile of queries of one head to all keys."""
     head, row = tl.program_id(1), tl.program_id(2)
     query, column = tl.program_id(0) * N + tl.arange(0, N), tl.arange(0, W)
     within = column < width
@@ -260,7 +268,8 @@ def attended(
 
 
 @triton.jit
-def placed(four, bias, out, height, width, channels, BIASED: tl.constexpr, P: tl.constexpr, C: tl.constexpr):  # noqa: N803, PLR0913, D103
+def placed(four, bias, out, height, width, channels, BIASED: tl.constexpr, P: tl.constexpr, C: tl.constexpr):
+    """Four maps into the four pixels that each pixel becomes."""
     row = tl.program_id(2)
     pixel = tl.program_id(0) * P + tl.arange(0, P)
     channel = tl.program_id(1) * C + tl.arange(0, C)
