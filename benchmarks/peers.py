@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
     parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
     parser.add_argument("--anew", action="store_true")
+    parser.add_argument("--room", default="", help="what the names of the tables' places begin with")
     parser.add_argument("--into", nargs="*", type=Path, default=[], help="files with room for the tables")
     asked = parser.parse_args()
     record = Record.read(asked.out) if asked.out.exists() else Record(here())
@@ -108,7 +109,7 @@ def main() -> None:
                 f"{asked.out} must be of this machine and these versions, however: it is of others"
             )
         measure(record, asked)
-    tables = {"peers": table(record), "ratios": ratios(record)}
+    tables = {f"{asked.room}peers": table(record), f"{asked.room}ratios": ratios(record)}
     print("\n\n".join(tables.values()))
     print(bars(record, asked.out))
     for path in asked.into:

@@ -271,7 +271,7 @@ def _looked(said: Said, layer: Attention, x: Tensor, context: Tensor) -> Tensor:
 def _alone(layer: nn.Linear) -> bool:
     """Whether a layer is a plain product that nobody looks at or learns."""
     weight: Tensor = layer.weight
-    bias: Tensor | None = layer.bias
+    bias = cast(Tensor | None, layer.bias)
     plain = type(weight) is nn.Parameter and not weight.requires_grad and bias is None
     return plain and not _watched(layer)
 

@@ -74,8 +74,8 @@ def _fastest(call: Call, seconds: float) -> float:
 
 def main(arguments: Sequence[str]) -> None:
     """Print the ceilings of a number type as JSON."""
-    dtype, *device = arguments
-    sys.stdout.write(json.dumps(ceilings(dtype, *device[:1])) + "\n")
+    dtype, device = arguments
+    sys.stdout.write(json.dumps(ceilings(dtype, device)) + "\n")
 
 
 if __name__ == "__main__":

@@ -73,8 +73,8 @@ def limit(device: torch.device, size: int | None) -> None:
     if device.type == "cuda":
         most = torch.cuda.get_device_properties(device).total_memory
         share = 1.0 if size is None else min(1.0, size / most)
-        index = torch.cuda.current_device() if device.index is None else device.index
-        torch.cuda.set_per_process_memory_fraction(share, index)
+        # it wants a number, which "cuda" alone does not have
+        torch.cuda.set_per_process_memory_fraction(share, torch.empty(0, device=device).device)
 
 
 def resident() -> int | None:
