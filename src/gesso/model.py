@@ -228,21 +228,18 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
         networks = _read(parts, waiting, place, kinds)
         identity = _asked(identity, networks["unet"], waiting.get("unet"), place, kind)
     made = _model(identity, networks, (place, kind), origins)
-    if place.type == "cuda" and kernels == "auto":
-        made = _on_card(made, records=room is None)
-    return replace(made, memory=room, waiting=waiting, kernels=kernels, quantize=quantize)
+    return _on_card(replace(made, memory=room, waiting=waiting, kernels=kernels, quantize=quantize))
 
 
-def _on_card(model: Model, *, records: bool) -> Model:
-    """The same with a card's ways to run it.
-
-    Args:
-        records: whether the denoiser may be recorded, which keeps the memory that it works in.
-    """
+def _on_card(model: Model) -> Model:
+    """The same with a graphics card's ways to run it, if it is on one."""
+    if model.device.type != "cuda" or model.kernels != "auto":
+        return model
+    # recordings keep the memory that they work in
+    records = model.memory is None
     replayed = Replayed(model.denoiser.network) if records else None
-    return replace(
-        model, denoiser=replace(model.denoiser, replayed=replayed), twins=CardTwins(records=records)
-    )
+    denoiser = replace(model.denoiser, replayed=replayed)
+    return replace(model, denoiser=denoiser, twins=CardTwins(records=records))
 
 
 def _check(kernels: str, quantize: str) -> None:

@@ -75,7 +75,7 @@ def _barred(axes: Any, points: Mapping[str, Point]) -> None:
     drawn = axes.barh(
         [*points], [min(each, end) for each in middles], xerr=spread, color=_colours(points), capsize=3
     )
-    axes.bar_label(drawn, [f"{each:.2f}{' →' if each > end else ''}" for each in middles], padding=4)
+    axes.bar_label(drawn, [f"{each:.3g}{' →' if each > end else ''}" for each in middles], padding=4)
     axes.margins(x=0.25)
     axes.invert_yaxis()
 
