@@ -221,14 +221,19 @@ def load(  # noqa: PLR0913 - the one door for users; each choice has its default
     if not weights:
         outline = {name: drawing.network.to(kinds[name]) for name, drawing in parts.items()}
         return replace(_model(identity, outline, (place, kind), origins), kernels=kernels, quantize=quantize)
-    room = None if memory is None else max(0, memory - held(place))
-    limit(place, memory)
+    room = _room(place, memory)
     with memory_errors(f"loading {identity.checkpoint.path.name}"):
         waiting = _waiting(parts, place, kind, room)
         networks = _read(parts, waiting, place, kinds)
         identity = _asked(identity, networks["unet"], waiting.get("unet"), place, kind)
     made = _model(identity, networks, (place, kind), origins)
     return _on_card(replace(made, memory=room, waiting=waiting, kernels=kernels, quantize=quantize))
+
+
+def _room(device: torch.device, memory: int | None) -> int | None:
+    """What of the memory given is left, which the device holds this process to, where it can."""
+    limit(device, memory)
+    return None if memory is None else max(0, memory - held(device))
 
 
 def _on_card(model: Model) -> Model:

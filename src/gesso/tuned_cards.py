@@ -12,10 +12,10 @@ from torch.nn import functional
 from gesso.networks import autoencoder, clip_text, open_clip_text, unet
 from gesso.networks.attention import Attention, GatedProjection, SpatialTransformer, TransformerBlock
 from gesso.networks.structure import ActivatedNorm, Joined
-from gesso.runtime.fused import Enlarger
 from gesso.runtime.gpu.attention import quick_attention
 from gesso.runtime.gpu.graphs import Answer, Replayed
 from gesso.runtime.gpu.kernels import FEW, CardKernels, card_kernels
+from gesso.runtime.merging import Merging
 
 __all__ = ["CardTwins"]
 
@@ -216,7 +216,7 @@ class _Enlarging:
 
     def __init__(self, found: CardKernels) -> None:
         self.found = found
-        self._enlarger = Enlarger()
+        self._merging = Merging()
 
     def __call__(self, layer: unet.Upsample | autoencoder.Upsample, x: Tensor, *size: Any) -> Tensor:
         """The layer's output."""
@@ -226,7 +226,7 @@ class _Enlarging:
         usual = conv.kernel_size == (3, 3) and conv.padding == (1, 1) and type(conv.weight) is nn.Parameter
         if not (twice and usual and _bare(conv) and self.found.fits(x) and _last(x)):
             return forward(layer, x, *size)
-        return self.found.placed(_unbiased(self._enlarger.wide(conv), x), conv.bias)
+        return self.found.placed(_unbiased(self._merging(conv), x), conv.bias)
 
 
 class Said:

@@ -21,6 +21,6 @@ def test_operations_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_they_are_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(module, "ceilings", lambda dtype, device: {dtype: 1.0})
+    monkeypatch.setattr(module, "ceilings", lambda dtype, _: {dtype: 1.0})
     main(["float32", "cpu"])
     assert json.loads(capsys.readouterr().out) == {"float32": 1.0}

@@ -6,7 +6,6 @@ Source: oneDNN developer guide, "Primitive Attributes: Post-ops".
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
-from weakref import ref
 
 import torch
 from jaxtyping import Float
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from gesso.runtime.kept import pairs
 from gesso.runtime.maps import LARGE, Maps, Rows
+from gesso.runtime.merging import Merging
 from gesso.runtime.packing import Packed, Packer
 from gesso.runtime.tiled import Tiled
 
@@ -121,20 +121,18 @@ class Enlarger:
 
     Of the nine pixels that such a convolution looks at, four differ. Each of the four pixels that one becomes
     is a 2 x 2 convolution of the smaller map whose weights are sums, in 16 instead of 36 products. The four
-    are taken at once and put in their places. Sums are rounded to the weight's type, and kept as long as the
-    weight that they are of.
+    are taken at once and put in their places.
     """
 
     def __init__(self, maps: Maps) -> None:
         self._maps = maps
-        self._weight: ref[Tensor] | None = None
-        self._made: nn.Conv2d | None = None
+        self._merging = Merging()
 
     def __call__(
         self, packer: Packer, conv: nn.Conv2d, x: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b d h2 w2"]:
         """The convolution of the enlarged map."""
-        wide = self.wide(conv)
+        wide = self._merging(conv)
         packer(wide, (x,))
         size = torch.Size((len(x), conv.out_channels, 2 * x.shape[2], 2 * x.shape[3]))
         out = self._maps.empty(size, x.dtype)
@@ -147,38 +145,9 @@ class Enlarger:
             _placed(made.part(picture, first, last + 1), place)
         return out
 
-    def wide(self, conv: nn.Conv2d) -> nn.Conv2d:
-        """The four 2 x 2 convolutions as one with four times the channels, one more pixel high and wide."""
-        if self._made is None or self._weight is None or self._weight() is not conv.weight:
-            self._made = _merged(conv)
-            self._weight = ref(conv.weight, self._gone)
-        return self._made
-
-    def _gone(self, weight: "ref[Tensor]") -> None:
-        if weight is self._weight:
-            self._weight = self._made = None
-
 
 def _placed(wide: Float[Tensor, "b d h w"], out: Float[Tensor, "b e h2 w2"]) -> None:
     """Each of the four pixels that one became, where it belongs."""
     rows, columns = out.shape[2] // 2, out.shape[3] // 2
     for each, (down, right) in zip(wide.chunk(4, dim=1), product((0, 1), repeat=2), strict=True):
         out[:, :, down::2, right::2] = each[:, :, down : down + rows, right : right + columns]
-
-
-def _merged(conv: nn.Conv2d) -> nn.Conv2d:
-    weight = conv.weight.detach().float()
-    four = torch.cat([each for upper_or_lower in _two(weight, 2) for each in _two(upper_or_lower, 3)])
-    with torch.device("meta"):
-        wide = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 2, padding=1, bias=conv.bias is not None)
-    four = four.to(conv.weight.dtype, memory_format=torch.channels_last)
-    wide.weight = nn.Parameter(four, requires_grad=False)
-    if conv.bias is not None:
-        wide.bias = nn.Parameter(conv.bias.detach().repeat(4), requires_grad=False)
-    return wide
-
-
-def _two(weight: Float[Tensor, "o i ..."], side: int) -> tuple[Tensor, Tensor]:
-    """Of two pixels that one becomes, the first sees a neighbour, then its own twice; the second reversed."""
-    before, here, after = weight.unbind(side)
-    return torch.stack((before, here + after), side), torch.stack((before + here, after), side)
