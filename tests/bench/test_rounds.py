@@ -46,3 +46,26 @@ def test_ceilings_are_asked_of_another_process(monkeypatch: pytest.MonkeyPatch) 
     assert ceilings("float32") == {"copy": 2.0}
     assert ceilings("float16", "cuda") == {"copy": 2.0}
     assert asked == [("gesso.bench.ceilings", "float32", "cpu"), ("gesso.bench.ceilings", "float16", "cuda")]
+
+
+def test_every_run_finds_the_checkpoint_in_the_systems_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    files = [tmp_path / "file.safetensors", tmp_path / "folder" / "a.bin", tmp_path / "folder" / "b.bin"]
+    for each in files:
+        each.write_bytes(b"12345")
+    asked: list[str] = []
+    opened = Path.open
+
+    def watched(path: Path, *how: object, **more: object) -> object:
+        asked.append(path.name)
+        return opened(path, *how, **more)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+    monkeypatch.setattr(Path, "open", watched)
+    monkeypatch.setattr(module, "fresh", lambda name, _: asked.append(name) or FIGURES)
+    for place in (files[0], tmp_path / "folder"):
+        rounds(Case(place, 64, 2), ["gesso"], 2)
+    assert asked[:4] == ["file.safetensors", "gesso"] * 2
+    assert sorted(asked[4:6]) == sorted(asked[7:9]) == ["a.bin", "b.bin"]
+    assert asked[6] == asked[9] == "gesso"
