@@ -16,8 +16,8 @@ def put(tables: Mapping[str, str], path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     filled = text
     for name, table in tables.items():
-        room = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
-        filled = room.sub(lambda found, table=table: found[1] + table + found[2], filled)
+        room = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        filled = room.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", filled)
     if not re.search(rf"<!-- ({'|'.join(tables)}) -->", text):
         raise SystemExit(f"{path} must have room such as <!-- {next(iter(tables))} -->, however: it has none")
     path.write_text(filled, encoding="utf-8")
