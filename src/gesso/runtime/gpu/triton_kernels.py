@@ -155,19 +155,25 @@ def normalised(
 
 
 @triton.jit
-def rows_normalised(x, weight, bias, out, rows, width, eps, R: tl.constexpr, W: tl.constexpr):
-    """Each row by itself, then by weight and bias of each column."""
-    row = tl.program_id(0) * R + tl.arange(0, R)
-    column = tl.arange(0, W)
-    there = (row < rows)[:, None] & (column < width)[None, :]
-    place = row.to(tl.int64)[:, None] * width + column[None, :]
-    values = tl.load(x + place, mask=there, other=0.0).to(tl.float32)
+def normal(values, there, column, weight, bias, width, eps):
+    """Each row of a tile by itself, then by weight and bias of each column."""
     mean = tl.sum(values, axis=1) / width
     apart = tl.where(there, values - mean[:, None], 0.0)
     scale = 1.0 / tl.sqrt(tl.sum(apart * apart, axis=1) / width + eps)
     by = tl.load(weight + column, mask=column < width, other=0.0).to(tl.float32)
     offset = tl.load(bias + column, mask=column < width, other=0.0).to(tl.float32)
-    values = apart * scale[:, None] * by[None, :] + offset[None, :]
+    return apart * scale[:, None] * by[None, :] + offset[None, :]
+
+
+@triton.jit
+def rows_normalised(x, weight, bias, out, rows, width, eps, R: tl.constexpr, W: tl.constexpr):
+    """Rows of tokens, each normalised."""
+    row = tl.program_id(0) * R + tl.arange(0, R)
+    column = tl.arange(0, W)
+    there = (row < rows)[:, None] & (column < width)[None, :]
+    place = row.to(tl.int64)[:, None] * width + column[None, :]
+    values = tl.load(x + place, mask=there, other=0.0).to(tl.float32)
+    values = normal(values, there, column, weight, bias, width, eps)
     tl.store(out + place, values.to(out.dtype.element_ty), mask=there)
 
 
@@ -209,12 +215,7 @@ def added_normalised(x, y, weight, bias, total, out, rows, width, eps, R: tl.con
     tl.store(total + place, rounded, mask=there)
     # of what is kept, as the next layer would see it
     values = rounded.to(tl.float32)
-    mean = tl.sum(values, axis=1) / width
-    apart = tl.where(there, values - mean[:, None], 0.0)
-    scale = 1.0 / tl.sqrt(tl.sum(apart * apart, axis=1) / width + eps)
-    by = tl.load(weight + column, mask=column < width, other=0.0).to(tl.float32)
-    offset = tl.load(bias + column, mask=column < width, other=0.0).to(tl.float32)
-    values = apart * scale[:, None] * by[None, :] + offset[None, :]
+    values = normal(values, there, column, weight, bias, width, eps)
     tl.store(out + place, values.to(out.dtype.element_ty), mask=there)
 
 
